@@ -1,0 +1,11 @@
+"""Durable states of trials: objects to bytes, and bytes to immutable, verified directories.
+
+``codec`` turns an object into ``Encoded`` bytes and back, ``stateful`` reads and writes the state of live objects
+in place, and ``store`` commits named entries as one checkpoint, which nobody changes afterwards.
+"""
+
+from hyperband.checkpoints.codec import Encoded, decode, encode
+from hyperband.checkpoints.stateful import capture, restore
+from hyperband.checkpoints.store import CheckpointStore, Saved
+
+__all__ = ["CheckpointStore", "Encoded", "Saved", "capture", "decode", "encode", "restore"]

@@ -1,0 +1,207 @@
+"""The global random number generators of a process: seed, save, restore, and leave as found.
+
+Covers python's ``random``, numpy's legacy global generator and torch (CPU, and CUDA where it is in use). Torch is
+never imported just to be seeded: where it is not there yet, ``seed_torch_when_imported`` waits for the import, so
+that user code which imports torch inside its function draws the same numbers as code that imported it before.
+"""
+
+import contextlib
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from hyperband.errors import ConfigurationError, StateError
+
+#: States by generator: "python", "numpy", and "torch" and "cuda" where they were in use. Tuples and arrays only.
+RandomState: TypeAlias = dict[str, Any]
+
+_SEEDS: Final = 2**64
+#: The seed that torch's generators start with when nobody sets one (``c10::detail::default_rng_seed_val``).
+_TORCH_DEFAULT_SEED: Final = 67280421310721
+
+
+def seed_everything(seed: int) -> None:
+    """Seed python's ``random``, numpy's global generator and, if it is imported, torch (CUDA included).
+
+    Args:
+        seed: 0 <= seed < 2**64. Below 2**32 each library gets it as it is.
+
+    Raises:
+        ConfigurationError: The seed is not such an integer.
+    """
+    _check_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed if seed < 2**32 else [seed & 0xFFFFFFFF, seed >> 32])  # noqa: NPY002 - user code may draw from it
+    torch = _torch()
+    if torch is not None:
+        torch.manual_seed(seed)
+
+
+def capture() -> RandomState:
+    """Return the states of all global generators in use; the generators are not moved, the state is a copy.
+
+    Returns:
+        Tuples and arrays by name: "python", "numpy", "torch" (uint8, if torch is imported) and "cuda" (one uint8 array
+        a device, if CUDA is initialised).
+    """
+    state: RandomState = {"python": random.getstate(), "numpy": np.random.get_state()}  # noqa: NPY002
+    torch = _torch()
+    if torch is not None:
+        state["torch"] = torch.get_rng_state().numpy()
+        if torch.cuda.is_initialized():
+            state["cuda"] = [device.cpu().numpy() for device in torch.cuda.get_rng_state_all()]
+    return state
+
+
+def restore(state: RandomState) -> None:
+    """Put all generators into a captured state.
+
+    A state with torch in it imports torch. CUDA states are restored for the devices that exist here; a trial that
+    moved to a machine without one goes on with the CPU generators only.
+
+    Args:
+        state: What ``capture`` returned, maybe in another process.
+
+    Raises:
+        StateError: It is not such a state.
+    """
+    try:
+        random.setstate(_as_python_state(state["python"]))
+        np.random.set_state(state["numpy"])  # noqa: NPY002
+        if "torch" in state:
+            import torch  # noqa: PLC0415 - only with a state that needs it
+
+            torch.set_rng_state(torch.from_numpy(np.array(state["torch"], dtype=np.uint8)))
+            if "cuda" in state and torch.cuda.is_available():
+                for device, saved in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
+                    torch.cuda.set_rng_state(torch.from_numpy(np.array(saved, dtype=np.uint8)), device)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        message = (
+            f"the saved random state cannot be restored ({type(error).__name__}: {error}); was it made by `capture`?"
+        )
+        raise StateError(message) from error
+
+
+@contextlib.contextmanager
+def preserved() -> Iterator[None]:
+    """Leave the process' random numbers as they were: on exit every global generator is where it was on entry.
+
+    Generators that came into use inside (torch imported, CUDA initialised) end as if they had just been made, and a
+    pending ``seed_torch_when_imported`` is put back.
+    """
+    state = capture()
+    pending = _pending()
+    pending_seed = None if pending is None else pending.seed
+    try:
+        yield
+    finally:
+        forget_torch_seed()
+        torch = _torch()
+        if torch is not None and "torch" not in state:
+            torch.manual_seed(_TORCH_DEFAULT_SEED if pending_seed is None else pending_seed)
+        elif torch is None and pending_seed is not None:
+            seed_torch_when_imported(pending_seed)
+        restore(state)
+        if torch is not None and "cuda" not in state and torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(torch.initial_seed())
+
+
+def seed_torch_when_imported(seed: int) -> None:
+    """Seed torch as soon as it is there: now if it is imported, else right after its import.
+
+    Called again, the latest seed wins. ``forget_torch_seed`` takes it back.
+
+    Args:
+        seed: 0 <= seed < 2**64.
+
+    Raises:
+        ConfigurationError: The seed is not such an integer.
+    """
+    _check_seed(seed)
+    torch = _torch()
+    if torch is not None:
+        forget_torch_seed()
+        torch.manual_seed(seed)
+        return
+    pending = _pending()
+    if pending is None:
+        sys.meta_path.insert(0, _TorchSeeder(seed))
+    else:
+        pending.seed = seed
+
+
+def forget_torch_seed() -> None:
+    """Take back what ``seed_torch_when_imported`` asked for; without a pending seed this does nothing."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _TorchSeeder)]
+
+
+class _TorchSeeder(MetaPathFinder):
+    """Waits on ``sys.meta_path`` for torch; lives there and nowhere else, so there is no state of our own to leak."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find torch as the other finders would, and have its loader seed it at the end."""
+        if fullname != "torch":
+            return None
+        for finder in [finder for finder in sys.meta_path if not isinstance(finder, _TorchSeeder)]:
+            spec = finder.find_spec(fullname, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _SeedingLoader(spec.loader)
+                return spec
+        return None
+
+
+class _SeedingLoader(Loader):
+    """Runs torch's own loader, gives the module back to it, and seeds."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """As torch's own loader does."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module; the latest seed asked for, if any is left, is set before the importing line returns."""
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        pending = _pending()
+        if pending is not None:
+            forget_torch_seed()
+            module.manual_seed(pending.seed)
+
+
+def _pending() -> _TorchSeeder | None:
+    """The seeder that waits for torch, if there is one."""
+    return next((finder for finder in sys.meta_path if isinstance(finder, _TorchSeeder)), None)
+
+
+def _torch() -> Any:
+    """Torch if it is imported completely, else None."""
+    torch: Any = sys.modules.get("torch")
+    return torch if torch is not None and not getattr(torch.__spec__, "_initializing", False) else None
+
+
+def _as_python_state(state: Any) -> Any:
+    """``random.setstate`` wants tuples; JSON-like codecs make lists of them."""
+    version, numbers, gauss = state
+    return version, tuple(numbers), gauss
+
+
+def _check_seed(seed: int) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _SEEDS:
+        message = f"`seed` is {seed!r:.80}, must be an integer with 0 <= seed < 2**64"
+        raise ConfigurationError(message)
