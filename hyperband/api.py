@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import cloudpickle
 
+from hyperband.check import check_trainable
 from hyperband.errors import ChangedExperimentError, ConfigurationError, TrainableError, helpful_arguments
 from hyperband.executors import Executor, require_resources_mapping, resolve_executor
 from hyperband.manager import (
@@ -33,6 +34,8 @@ from hyperband.schedulers import Scheduler, resolve_scheduler
 from hyperband.search import Search
 from hyperband.space import Space
 from hyperband.trainable import adapt, describe
+
+__all__ = ["check_trainable", "load", "plan", "resume", "run"]
 
 ProgressKind = Literal["auto", "live", "lines", "off"]
 

@@ -22,8 +22,7 @@ from hyperband.errors import ConfigurationError, StateError
 RandomState: TypeAlias = dict[str, Any]
 
 _SEEDS: Final = 2**64
-#: The seed that torch's generators start with when nobody sets one (``c10::detail::default_rng_seed_val``).
-_TORCH_DEFAULT_SEED: Final = 67280421310721
+_LOW: Final = 2**32 - 1
 
 
 def seed_everything(seed: int) -> None:
@@ -37,10 +36,10 @@ def seed_everything(seed: int) -> None:
     """
     _check_seed(seed)
     random.seed(seed)
-    np.random.seed(seed if seed < 2**32 else [seed & 0xFFFFFFFF, seed >> 32])  # noqa: NPY002 - user code may draw from it
+    np.random.seed(seed if seed <= _LOW else [seed & _LOW, seed >> 32])  # noqa: NPY002 - user code may draw from it
     torch = _torch()
     if torch is not None:
-        torch.manual_seed(seed)
+        torch.manual_seed(_for_torch(seed))
 
 
 def capture() -> RandomState:
@@ -81,7 +80,7 @@ def restore(state: RandomState) -> None:
             if "cuda" in state and torch.cuda.is_available():
                 for device, saved in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
                     torch.cuda.set_rng_state(torch.from_numpy(np.array(saved, dtype=np.uint8)), device)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
         message = (
             f"the saved random state cannot be restored ({type(error).__name__}: {error}); was it made by `capture`?"
         )
@@ -92,8 +91,8 @@ def restore(state: RandomState) -> None:
 def preserved() -> Iterator[None]:
     """Leave the process' random numbers as they were: on exit every global generator is where it was on entry.
 
-    Generators that came into use inside (torch imported, CUDA initialised) end as if they had just been made, and a
-    pending ``seed_torch_when_imported`` is put back.
+    Generators that came into use inside (torch imported, CUDA initialised) end as if they had just been made (torch
+    draws its first seed from the system), and a pending ``seed_torch_when_imported`` is put back.
     """
     state = capture()
     pending = _pending()
@@ -104,7 +103,7 @@ def preserved() -> Iterator[None]:
         forget_torch_seed()
         torch = _torch()
         if torch is not None and "torch" not in state:
-            torch.manual_seed(_TORCH_DEFAULT_SEED if pending_seed is None else pending_seed)
+            torch.seed() if pending_seed is None else torch.manual_seed(_for_torch(pending_seed))
         elif torch is None and pending_seed is not None:
             seed_torch_when_imported(pending_seed)
         restore(state)
@@ -127,7 +126,7 @@ def seed_torch_when_imported(seed: int) -> None:
     torch = _torch()
     if torch is not None:
         forget_torch_seed()
-        torch.manual_seed(seed)
+        torch.manual_seed(_for_torch(seed))
         return
     pending = _pending()
     if pending is None:
@@ -181,7 +180,7 @@ class _SeedingLoader(Loader):
         pending = _pending()
         if pending is not None:
             forget_torch_seed()
-            module.manual_seed(pending.seed)
+            module.manual_seed(_for_torch(pending.seed))
 
 
 def _pending() -> _TorchSeeder | None:
@@ -195,13 +194,18 @@ def _torch() -> Any:
     return torch if torch is not None and not getattr(torch.__spec__, "_initializing", False) else None
 
 
+def _for_torch(seed: int) -> int:
+    """The seed that torch gets: its CPU generator looks at the lower 32 bits only, so the upper ones are mixed in."""
+    return seed if seed <= _LOW else (seed ^ (seed >> 32) * 0x9E3779B1) % _SEEDS
+
+
 def _as_python_state(state: Any) -> Any:
     """``random.setstate`` wants tuples; JSON-like codecs make lists of them."""
     version, numbers, gauss = state
     return version, tuple(numbers), gauss
 
 
-def _check_seed(seed: int) -> None:
+def _check_seed(seed: object) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _SEEDS:
         message = f"`seed` is {seed!r:.80}, must be an integer with 0 <= seed < 2**64"
         raise ConfigurationError(message)

@@ -25,8 +25,8 @@ LAYERS = {
         4: "trainable checkpoints journal randomness torch",
         5: "executors",
         6: "manager",
-        7: "results plots report export",
-        8: "__init__ api cli dashboard integrations testing demo",
+        7: "results progress plots report export",
+        8: "__init__ __main__ api cli dashboard integrations testing demo",
     }.items()
     for room in rooms.split()
 }
@@ -36,6 +36,9 @@ NEIGHBOURS = {
     ("__init__", "api"): "the package's face shows what the api offers",
     ("cli", "api"): "a command is a call of the api",
     ("cli", "demo"): "`hyperband demo` runs it",
+    ("__main__", "cli"): "`python -m hyperband` is the command",
+    ("demo", "api"): "the demo is what a user's script would be",
+    ("progress", "results"): "progress is a result that still changes",
 }
 
 LAST_PURE_LAYER = 3

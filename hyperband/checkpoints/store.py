@@ -110,11 +110,11 @@ class CheckpointStore:
         Raises:
             StorageError: The storage refuses, or the name is taken by other bytes.
         """
-        target = _name(resource, attempt)
+        parent, target = _number(trial, "trial"), _name(resource, attempt)
         data, checkpoint = manifests.build(trial, resource, attempt, entries, code)
         temporary = f".{target}.{os.urandom(8).hex()}"
         try:
-            handle = self._make_temporary(_number(trial, "trial"), temporary)
+            handle = self._make_temporary(parent, temporary)
             try:
                 self._fill(handle, temporary, entries, data)
                 self._publish(handle, temporary, checkpoint, replace_orphan=replace_orphan)
@@ -216,7 +216,9 @@ class CheckpointStore:
 
     def _make_temporary(self, trial: str, temporary: str) -> int:
         """Make the temporary directory, and what is missing above it; return a handle of the trial's directory."""
-        for tries_left in reversed(range(_TRIES)):
+        tries = _TRIES
+        while True:
+            tries -= 1
             try:
                 handle = self._open_trial(trial)
                 try:
@@ -225,11 +227,10 @@ class CheckpointStore:
                     os.close(handle)
                     raise
             except FileNotFoundError:  # a concurrent ``delete`` has just removed the trial's empty directory
-                if not tries_left:
+                if not tries:
                     raise
             else:
                 return handle
-        raise AssertionError  # pragma: no cover - the loop returns or raises
 
     def _open_trial(self, trial: str) -> int:
         """Return a handle of the trial's directory, made if missing."""
@@ -324,7 +325,7 @@ class CheckpointStore:
             try:
                 os.rmdir(trial, dir_fd=root)
             except OSError as error:
-                if error.errno not in _OCCUPIED:
+                if error.errno not in _OCCUPIED and error.errno != errno.ENOENT:
                     raise
         finally:
             os.close(root)

@@ -6,6 +6,8 @@ objects of the user's code.
 """
 
 import copy
+import json
+import sys
 import time
 import traceback
 from collections import OrderedDict
@@ -30,6 +32,7 @@ from hyperband.messages import (
     Lost,
     Reported,
     number_to_json,
+    to_json,
 )
 from hyperband.samplers import trial_seed
 from hyperband.search import read_metric
@@ -136,7 +139,8 @@ class SegmentRunner:
         randomness.seed_torch_when_imported(seed)
         living = self._living.pop(job.checkpoint, None) if job.checkpoint else None
         done, keep = self._adapter.train(ctx, living)
-        read_metric(ctx.reported, self._work.metric)
+        if self._work.metric:  # a check of the trainable alone ranks nothing
+            read_metric(ctx.reported, self._work.metric)
         checkpoint = self._store.commit(job.trial, ctx.resource, job.attempt, port.entries, code=self._work.code)
         self._remember(checkpoint, port.entries, keep)
         if len(ctx.curve) > 1:
@@ -174,8 +178,6 @@ def load_data(source: bytes | None) -> Any:
 
 def set_threads(threads: int) -> None:
     """Let numerical libraries of this process use so many threads; results then do not depend on the machine."""
-    import sys  # noqa: PLC0415 - only here
-
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)
@@ -199,3 +201,15 @@ def _columns(curve: list[tuple[int, dict[str, float]]]) -> Json:
     for name in names:
         columns[name] = [number_to_json(metrics[name]) if name in metrics else None for _, metrics in curve]
     return columns
+
+
+def run_file(name: str) -> None:
+    """Run one pickled (work, job, import path) and write the answer beside it as JSON; for a fresh process."""
+    file = Path(name)
+    work, job, path = cloudpickle.loads(file.read_bytes())
+    sys.path.extend(entry for entry in path if entry not in sys.path)
+    set_threads(work.threads)
+    runner = SegmentRunner(work, load_data(work.data))
+    set_threads(work.threads)
+    result = runner.run(job)
+    file.with_suffix(".json").write_text(json.dumps([to_json(result.event), result.info]))

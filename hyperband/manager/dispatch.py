@@ -64,13 +64,12 @@ class Dispatcher:
     def _short(self) -> bool:
         return self._unit_seconds is not None and self._unit_seconds < BATCH_SECONDS / 2
 
-    def enough(self, jobs: Sequence[Job], workers: int) -> bool:
-        """Return whether so many workers are well served with these jobs."""
-        if len(jobs) < workers:
+    def enough(self, jobs: int, units: int, workers: int) -> bool:
+        """Return whether so many workers are well served with so many jobs of so many units in all."""
+        if jobs < workers:
             return False
-        if self._unit_seconds is None or len(jobs) >= BATCH_JOBS * workers:
+        if self._unit_seconds is None or jobs >= BATCH_JOBS * workers:
             return True
-        units = sum(job.segment.units for job in jobs)
         return units * self._unit_seconds >= BATCH_SECONDS * workers
 
     # --- who gets what -----------------------------------------------------------------------

@@ -142,13 +142,15 @@ class Manager:
         if not workers:
             return
         jobs: list[Job] = []
+        units = 0
         takers = len(workers) - self._dispatcher.lonely
-        while takers > 0 and not self._dispatcher.enough(jobs, takers):
+        while takers > 0 and not self._dispatcher.enough(len(jobs), units, takers):
             job = self._search.ask()
             if job is None:
                 break
             self._record({**job_record(job), "wall": round(self._ports.clock.wall(), 3)})
             jobs.append(job)
+            units += job.segment.units
         self._jobs = self._dispatcher.assign(jobs, workers)
 
     # --- what came back ----------------------------------------------------------------------

@@ -13,7 +13,11 @@ from typing import Any, Final
 #: C0 and C1 controls except newline and tab, and the marks that turn the direction of writing around.
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 #: Whole escape sequences, so that their letters do not stay behind as litter.
-_ESCAPE: Final = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[@-_])|\x9b[0-?]*[ -/]*[@-~]")
+_ESCAPE: Final = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor, clearing
+    "|\x1b[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)?"  # OSC and other strings: titles, links
+    "|\x1b[ -/]*[0-~]"
+)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -56,13 +60,7 @@ def duration(seconds: float) -> str:
 
 def plural(count: int, noun: str) -> str:
     """Return ``1 trial`` or ``2 trials``."""
-    return f"{count:,} {noun if count == 1 else _many(noun)}"
-
-
-def _many(noun: str) -> str:
-    if noun.endswith(("s", "x", "ch", "sh")):
-        return f"{noun}es"
-    return f"{noun}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -235,6 +235,7 @@ class ExperimentView:
             self.started += 1
         if record["attempt"] == 1:
             trial.losses = 0
+        self.interrupted = None  # an interrupted driver starts nothing, so this is the next one
         trial.status = Status.RUNNING
         trial.attempts.append(AttemptView(bracket, rung, start, stop, record["attempt"], record.get("wall")))
         self.running += 1
@@ -271,9 +272,12 @@ class ExperimentView:
             self._remember(f"`{self._metric}` was {record['metrics'].get(self._metric)} in trial {trial.id}")
             return
         rung.done += 1
-        if rung.best is None or self._sign * value < self._sign * rung.best:
-            rung.best, rung.best_trial = value, trial.id
+        self._offer_rung(rung, trial.id, value)
         self._offer(trial, attempt, value)
+
+    def _offer_rung(self, rung: RungView, trial: int, value: float) -> None:
+        if rung.best is None or self._sign * value < self._sign * rung.best:
+            rung.best, rung.best_trial = value, trial
 
     def _offer(self, trial: TrialView, attempt: AttemptView, value: float) -> None:
         best = self.best
@@ -315,8 +319,9 @@ class ExperimentView:
         self.rungs[bracket, rung].promoted += 1
         above = self.rungs[bracket, rung + 1]
         above.entered += 1
-        if trial.done:
+        if trial.done and trial.value is not None:
             above.carried += 1
+            self._offer_rung(above, trial.id, trial.value)
 
     def _on_stop(self, record: Json) -> None:
         trial = self.trials[record["trial"]]
