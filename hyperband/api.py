@@ -1,9 +1,10 @@
 """The functions people call: run, plan, resume, load, check_trainable. Thin: they check, pickle and hand on."""
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,13 @@ from typing import Any, Literal
 import cloudpickle
 
 from hyperband.check import check_trainable
-from hyperband.errors import ChangedExperimentError, ConfigurationError, TrainableError, helpful_arguments
+from hyperband.errors import (
+    ChangedExperimentError,
+    ConfigurationError,
+    RunInterrupted,
+    TrainableError,
+    helpful_arguments,
+)
 from hyperband.executors import Executor, require_resources_mapping, resolve_executor
 from hyperband.manager import (
     Callback,
@@ -133,11 +140,12 @@ def run(  # noqa: PLR0913 - the package's front door
     header = make_header(search, code, label, unit, wanted)
     watchers = [*callbacks, *_progress(progress)]
     settings = Settings(engine, clock, watchers, durability, handle_signals=handle_signals)
-    if resume and (resume is True or experiment.exists()):
-        _require_same(experiment, header)
-        take_up(experiment, settings, sampler=search.sampler)
-    else:
-        begin(experiment, search, code, header, settings)
+    with _resume_line():
+        if resume and (resume is True or experiment.exists()):
+            _require_same(experiment, header)
+            take_up(experiment, settings, sampler=search.sampler)
+        else:
+            begin(experiment, search, code, header, settings)
     return load_result(experiment.path)
 
 
@@ -193,8 +201,19 @@ def resume(  # noqa: PLR0913 - how to run is a matter of its own
         code = Code(stored, _pickled_data(data), header["trainable"])
     watchers = [*callbacks, *_progress(progress)]
     settings = Settings(engine, SystemClock(), watchers, header["durability"], handle_signals=handle_signals)
-    take_up(experiment, settings, sampler=sampler, code=code)
+    with _resume_line():
+        take_up(experiment, settings, sampler=sampler, code=code)
     return load_result(experiment.path)
+
+
+@contextlib.contextmanager
+def _resume_line() -> Iterator[None]:
+    """Print how to go on when a run is interrupted: the exception itself ends a script without a word."""
+    try:
+        yield
+    except RunInterrupted as error:
+        print(f"\nInterrupted; nothing that was committed is lost. Go on with:\n\n  {error.command}\n", file=sys.stderr)  # noqa: T201
+        raise
 
 
 def load(path: str | os.PathLike[str]) -> Result:

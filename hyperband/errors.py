@@ -13,6 +13,7 @@ All errors hold their message in ``args[0]`` alone, so they survive pickling.
 import difflib
 import functools
 import inspect
+import shlex
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
@@ -121,18 +122,24 @@ class FormatVersionError(DamagedError):
     """The experiment was written by a newer format than this version can read."""
 
 
-class RunInterrupted(KeyboardInterrupt):  # noqa: N818 - like KeyboardInterrupt, it is no error
+class RunInterrupted(KeyboardInterrupt, SystemExit):  # noqa: N818 - like its bases, it is no error
     """A run was stopped by Ctrl-C or SIGTERM and left in a state from which it can be resumed.
+
+    A script that does not catch it ends with the usual exit code and without a traceback; the line that tells how to
+    continue has been printed by then.
 
     Attributes:
         path: The experiment.
+        command: The line for a shell that continues it.
         exit_code: 130 after Ctrl-C, 143 after SIGTERM.
     """
 
     def __init__(self, path: str, exit_code: int = 130) -> None:
-        super().__init__(f"interrupted; continue with: hyperband resume {path}")
+        self.command = f"hyperband resume {shlex.quote(path)}"
+        super().__init__(f"interrupted; continue with: {self.command}")
         self.path = path
         self.exit_code = exit_code
+        self.code = exit_code
 
     def __reduce__(self) -> tuple[type["RunInterrupted"], tuple[str, int]]:
         return type(self), (self.path, self.exit_code)

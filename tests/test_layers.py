@@ -25,7 +25,7 @@ LAYERS = {
         4: "trainable checkpoints journal randomness torch",
         5: "executors",
         6: "manager",
-        7: "results progress plots report export",
+        7: "check results progress plots report export",
         8: "__init__ __main__ api cli dashboard integrations testing demo",
     }.items()
     for room in rooms.split()

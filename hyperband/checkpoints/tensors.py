@@ -89,7 +89,8 @@ def rebuild_storage(data: bytes | bytearray) -> "torch.UntypedStorage":
 
     own = torch.empty(len(data), dtype=torch.uint8)
     if data:
-        own.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+        writable = data if isinstance(data, bytearray) else bytearray(data)  # torch warns of memory it may not write
+        own.copy_(torch.frombuffer(writable, dtype=torch.uint8))
     return own.untyped_storage()
 
 

@@ -1,5 +1,6 @@
 """``ls``, ``status``, ``show``, ``why``, ``best``: commands that only read."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,12 +17,15 @@ from hyperband.errors import ExperimentNotFoundError, HyperbandError, NoResultEr
 from hyperband.messages import Json
 from hyperband.progress.ending import best_page, commands, facts, heading, indented, next_commands
 from hyperband.progress.table import headline, rung_table, trouble_line
-from hyperband.results import Result, TrialResult, load_result
+from hyperband.results import Failure, Result, TrialResult, load_result
 from hyperband.results.text import clean, duration, flat, number, one_line, plural, setting
 from hyperband.results.values import strict
 
 #: Reports of a trial that `show` lists; of more, every n-th.
 CURVE_LINES = 30
+
+#: Different failures that `status` lists.
+GROUPS = 5
 
 TrialNumber = Annotated[int, typer.Argument(metavar="TRIAL", help="Number of the trial, from 0.")]
 
@@ -90,14 +94,26 @@ def status(path: options.ExperimentPath, as_json: options.Json = False) -> None:
     trouble = trouble_line(view)
     if trouble is not None:
         parts += ["", trouble]
-    shown: dict[str, None] = {}
-    for failure in result.failures:
-        shown.setdefault(f"trial {failure.trial}: {one_line(failure.message)}")
-    parts += [Text(line, style="dim") for line in list(shown)[:5]]
+    parts += [Text(line, style="dim") for line in _grouped(result.failures)]
     if result.status in ("interrupted", "unfinished"):
         parts += ["", commands(row for row in next_commands(result) if " resume " in row[0])]
     document = {**result.to_json(), "failures": [failure.to_json() for failure in result.failures]}
     Output(as_json).answer(document, Group(*parts))
+
+
+def _grouped(failures: Sequence[Failure]) -> list[str]:
+    """Return a line per kind of failure, most frequent first, with the trials it befell."""
+    groups: dict[str, list[int]] = {}
+    for failure in failures:
+        groups.setdefault(one_line(failure.message), []).append(failure.trial)
+    lines = []
+    for message, trials in sorted(groups.items(), key=lambda item: -len(item[1]))[:GROUPS]:
+        some = ", ".join(map(str, trials[:5])) + (" ..." if len(trials) > 5 else "")
+        lines.append(f"  {message}  (trial{'s' if len(trials) > 1 else ''} {some})")
+    if len(groups) > GROUPS:
+        rest = plural(len(groups) - GROUPS, "other message")
+        lines.append(f"  and {rest}; `hyperband show` tells them trial by trial")
+    return lines
 
 
 def show(path: options.ExperimentPath, trial: TrialNumber, as_json: options.Json = False) -> None:

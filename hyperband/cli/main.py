@@ -6,7 +6,6 @@ damaged; 5 another driver is at it; 130 and 143 interrupted by Ctrl-C or SIGTERM
 
 import contextlib
 import os
-import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -55,21 +54,13 @@ def _report(output: Output, error: BaseException) -> int:
 
 
 def _interrupted(output: Output, error: KeyboardInterrupt) -> int:
-    """Tell how to go on."""
+    """Tell programs how to go on; people were told by the run itself."""
     if not isinstance(error, RunInterrupted):
         output.error(error, "interrupted")
         return 130
     if output.as_json:
-        output.error(error, path=error.path)
-    else:
-        output.note("\nInterrupted; nothing that was committed is lost. Go on with:", style="yellow")
-        output.note(f"\n  {resume_command(error.path)}\n", style="cyan")
+        output.error(error, path=error.path, command=error.command)
     return error.exit_code
-
-
-def resume_command(path: str) -> str:
-    """Return the line that continues an experiment."""
-    return f"hyperband resume {shlex.quote(path)}"
 
 
 def _broken_pipe() -> int:

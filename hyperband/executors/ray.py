@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import secrets
-import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -34,6 +34,7 @@ from hyperband.plan import require_int
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's own future default; silences its warning
 
 import ray  # noqa: E402 - the variable above is read at import
+from ray._private import ray_constants  # noqa: E402, PLC2701 - the only switch for loopback there is
 from ray.exceptions import RayError  # noqa: E402
 
 #: A worker that is replaced so often in a row, without one batch coming back from anywhere, will not live.
@@ -73,6 +74,7 @@ class Ray:
         self._data: Any = None
         self._ours = False
         self._temporary: str | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
         self._probe = ""
         self._turn = 0
         self._deaths = 0
@@ -110,14 +112,19 @@ class Ray:
         if address:
             ray.init(address=address, **quiet)
             return
-        root = "/tmp" if Path("/tmp").is_dir() else None  # noqa: S108 - short: sockets below it must stay under 108 characters
+        root = "/tmp" if Path("/tmp").is_dir() else None  # noqa: S108 - sockets below it must stay under 108 characters
         self._temporary = tempfile.mkdtemp(prefix="hb-", dir=root)  # mode 0700
-        with _no_lecture():
+        self._watchdog = subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("watchdog.py")), self._temporary],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        with _no_lecture(), _loopback_only():
             ray.init(
                 address="local",
                 include_dashboard=False,
                 _node_ip_address="127.0.0.1",
-                _temp_dir=self._temporary,
+                _temp_dir=f"{self._temporary}/r",  # Ray opens its own directory to everybody; the one around it stays closed
                 **quiet,
             )
 
@@ -186,9 +193,9 @@ class Ray:
                 ray.shutdown()
         if self._work is not None and self._probe:
             Path(self._work.checkpoints, self._probe).unlink(missing_ok=True)
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-        self._workers, self._data, self._temporary, self._ours = [], None, None, False
+        if self._watchdog is not None:
+            self._watchdog.communicate()  # closes the pipe, and waits until everything is gone
+        self._workers, self._data, self._temporary, self._ours, self._watchdog = [], None, None, False, None
 
     # --- work --------------------------------------------------------------------------------
 
@@ -263,6 +270,17 @@ def _no_lecture() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+@contextlib.contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Let Ray bind to 127.0.0.1 and nothing else, as it does by itself on macOS and Windows but not on Linux."""
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 _RAY_NAMES = {"cpu": "CPU", "gpu": "GPU"}

@@ -19,7 +19,7 @@ def ending(result: Result, *, more: Sequence[tuple[str, str]] = (), wall: float 
     Args:
         result: What came out.
         more: Further facts about the best trial, as name and value.
-        wall: Seconds the command took; by default what the journal tells.
+        wall: Seconds the command took; after several runs, or without it, what the journal tells counts.
     """
     view = result.view
     title = Text.assemble(("Planned and actual", "bold"), (f"  planned: trials @ {clean(view.unit)}s", "dim"))
@@ -29,7 +29,10 @@ def ending(result: Result, *, more: Sequence[tuple[str, str]] = (), wall: float 
         parts += ["", indented(trouble)]
     if view.first_failure and view.raised:
         parts.append(indented(Text(f"the first one: {one_line(view.first_failure)}", style="dim")))
-    cost = [*savings(result), ("wall time", clock(view.elapsed if wall is None else wall))]
+    drivers = len(view.drivers)
+    together = f"{clock(view.elapsed)} in {drivers} runs, interruptions not counted"
+    seconds = view.elapsed if wall is None else wall
+    cost = [*savings(result), ("wall time", together if drivers > 1 else clock(seconds))]
     parts += ["", heading("Best"), indented(best_page(result, more)), "", heading("Cost"), indented(facts(cost))]
     parts += ["", heading("Next"), indented(commands(next_commands(result)))]
     return Group(*parts)
@@ -65,7 +68,7 @@ def heading(text: str) -> Text:
 
 def indented(part: RenderableType) -> Padding:
     """Return a part, moved two columns to the right."""
-    return Padding(part, (0, 0, 0, 2))
+    return Padding(part, (0, 0, 0, 2), expand=False)
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> Table:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from hyperband.messages import Json, number_from_json, number_to_json
+from hyperband.results.text import plural
 from hyperband.results.view import AttemptView, ExperimentView, RungView, TrialView
 
 #: Resource and value, one pair for each report of the metric.
@@ -153,7 +154,7 @@ def failure(view: ExperimentView, trial: TrialView) -> Failure | None:
     kind, message = last.kind, last.message
     if last.outcome == "committed" and last.value is not None and not math.isfinite(last.value):
         value = number_to_json(last.value)
-        kind, message = "not finite", f"`{view.metric}` was {value} after {last.resource} {view.unit}s"
+        kind, message = "not finite", f"`{view.metric}` was {value} after {plural(last.resource, view.unit)}"
     elif last.outcome == "lost" and trial.status == "failed":
         kind, message = "killed", f"lost {trial.losses} times ({last.kind}): {last.message}"
     elif last.outcome != "failed":

@@ -269,7 +269,9 @@ class ExperimentView:
         if not math.isfinite(value):
             rung.failed += 1
             self.not_finite += 1
-            self._remember(f"`{self._metric}` was {record['metrics'].get(self._metric)} in trial {trial.id}")
+            if self.first_failure is None:
+                value_shown = record["metrics"].get(self._metric)
+                self.first_failure = f"trial {trial.id}: `{self._metric}` was {value_shown}"
             return
         rung.done += 1
         self._offer_rung(rung, trial.id, value)
@@ -306,11 +308,8 @@ class ExperimentView:
         trial.status = Status.FAILED
         rung.failed += 1
         self.raised += 1
-        self._remember(f"trial {trial.id}: {attempt.message}")
-
-    def _remember(self, failure: str) -> None:
-        if self.first_failure is None:
-            self.first_failure = failure
+        if self.raised == 1:  # tells more than a NaN that came before it
+            self.first_failure = f"trial {trial.id}: {attempt.message}"
 
     def _on_promote(self, record: Json) -> None:
         trial = self.trials[record["trial"]]

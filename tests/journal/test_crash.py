@@ -107,17 +107,15 @@ def test_a_driver_that_stands_still_keeps_its_lock(directory: Path, driver: Driv
 
 def test_the_lock_is_free_although_a_forked_child_lives(directory: Path, clock: object) -> None:
     """A child that the driver forked outlives its kill -9 and does not lock the experiment."""
-    code = DRIVER.replace(
-        "number = 0",
-        "import os\nif os.fork() == 0:\n    os.read(int(sys.argv[2]), 1)\n    os._exit(0)\nnumber = 0",
-    )
+    child = "os.write(1, b'child\\n'); os.read(int(sys.argv[2]), 1); os._exit(0)"
+    code = DRIVER.replace("number = 0", f"import os\nif os.fork() == 0:\n    {child}\nnumber = 0")
     read, write = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(directory), str(read)], stdout=subprocess.PIPE, pass_fds=[read]
     )
     try:
         assert process.stdout is not None
-        process.stdout.readline()
+        assert b"child\n" in iter(process.stdout.readline, b"")  # it exists now and has passed the fork
         process.kill()
         process.wait()
         with Journal.open(directory, clock, durability="none") as journal:  # type: ignore[arg-type]

@@ -119,6 +119,14 @@ def test_cut_at_every_byte_an_earlier_file_is_damage(two_epochs: Path, scratch: 
             list(read_records(target))
 
 
+def test_a_torn_line_before_an_empty_file_is_damage(two_epochs: Path, scratch: Callable[[Files], Path]) -> None:
+    """A driver cuts the tail before it creates its file, so this cannot come from a crash."""
+    good = content(two_epochs)
+    target = scratch(good | {"000002.jsonl": good["000002.jsonl"][:-1], "000003.jsonl": b""})
+    with pytest.raises(JournalDamagedError, match="newline is missing"):
+        list(read_records(target))
+
+
 @pytest.mark.parametrize("zeros", [1, 17, 4096])
 @pytest.mark.parametrize("torn", [0, 30])
 def test_a_tail_of_zeros_is_torn(

@@ -118,9 +118,10 @@ def kill_driver_when(driver: subprocess.Popen[bytes], journal: Path, records: in
         if seen >= records and driver.poll() is None:
             processes = watch_ends(family(driver.pid))
             driver.kill()
-            driver.wait()
+            driver.communicate()
             require_ended(processes, 30)
             return True
+    driver.communicate()
     return False
 
 
