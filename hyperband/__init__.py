@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hyperband.errors import HyperbandError, RunInterrupted
     from hyperband.executors import Inline, Simulated
     from hyperband.manager import Callback
-    from hyperband.plan import Plan
+    from hyperband.planning import Plan
     from hyperband.results import Result
     from hyperband.samplers import GridSampler, RandomSampler
     from hyperband.schedulers import FIFO, Hyperband, SuccessiveHalving
@@ -35,7 +35,7 @@ _HOMES = {
     "space": ("Space", "choice", "loguniform", "randint", "uniform"),
     "trainable": ("Context", "Trainable"),
 }
-_HOME_OF = {name: room for room, names in _HOMES.items() for name in names} | {"Plan": "plan"}
+_HOME_OF = {name: room for room, names in _HOMES.items() for name in names} | {"Plan": "planning"}
 
 
 def __getattr__(name: str) -> object:

@@ -33,7 +33,7 @@ from hyperband.manager import (
     take_up,
     with_unit,
 )
-from hyperband.plan import Plan
+from hyperband.planning import Plan
 from hyperband.progress import choose_progress
 from hyperband.results import Result, load_result
 from hyperband.samplers import Sampler
@@ -227,7 +227,7 @@ def load(path: str | os.PathLike[str]) -> Result:
 
 
 @helpful_arguments
-def plan(  # noqa: PLR0913 - the same words as in run
+def plan(
     scheduler: Scheduler | str = "hyperband",
     *,
     max_resource: int | None = None,
@@ -259,7 +259,9 @@ def _scheduler(scheduler: Scheduler | str, max_resource: int | None, eta: int | 
     options = {key: value for key, value in (("max_resource", max_resource), ("eta", eta)) if value is not None}
     if options and not isinstance(scheduler, str):
         key = next(iter(options))
-        msg = f"`{key}` is {options[key]!r}, but `scheduler` is an object that has its own; give it there: {scheduler!r}"
+        msg = (
+            f"`{key}` is {options[key]!r}, but `scheduler` is an object that has its own; give it there: {scheduler!r}"
+        )
         raise ConfigurationError(msg)
     return resolve_scheduler(scheduler, options)
 
@@ -293,7 +295,7 @@ def _pickled(obj: object, what: str) -> bytes:
     if module is not None:
         cloudpickle.register_pickle_by_value(module)
     try:
-        return cloudpickle.dumps(obj)
+        return bytes(cloudpickle.dumps(obj))
     except Exception as error:
         msg = f"the {what} cannot be pickled for the workers: {error}; define it in a module and keep open things out"
         raise TrainableError(msg) from error
@@ -315,5 +317,3 @@ def _script_of(obj: object) -> ModuleType | None:
 
 def _pickled_data(data: Any) -> bytes | None:
     return None if data is None else _pickled(data, "data")
-
-

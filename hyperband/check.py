@@ -23,7 +23,7 @@ from hyperband.errors import ConfigurationError, HyperbandError, StateError, Tra
 from hyperband.executors import Work
 from hyperband.executors.runner import SegmentRunner, load_data, set_threads
 from hyperband.messages import Config, Failed, Reported, Resume, Segment, Start, from_json
-from hyperband.plan import require_int
+from hyperband.planning import require_int
 from hyperband.samplers import config_rng
 from hyperband.space import Space
 
@@ -127,9 +127,7 @@ def check_trainable(
         half = bench.train("fresh", 0, a)
         fresh = bench.state("fresh", bench.train_elsewhere("fresh", a, b, half))
     noise = tuple(differences(whole, again))
-    return CheckReport(
-        config, (a, b), noise, tuple(differences(whole, pieces)), tuple(differences(whole, fresh))
-    )
+    return CheckReport(config, (a, b), noise, tuple(differences(whole, pieces)), tuple(differences(whole, fresh)))
 
 
 def _config(space: Space | Mapping[str, object] | None, config: Config | None, seed: int) -> Config:
@@ -266,7 +264,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict | list | tuple | str | bytes | int | float | np.ndarray | None):
         return value
     attributes = getattr(value, "__dict__", None)
-    return attributes if attributes else value
+    return attributes or value
 
 
 def _equal(left: Any, right: Any) -> bool:

@@ -122,7 +122,7 @@ class FormatVersionError(DamagedError):
     """The experiment was written by a newer format than this version can read."""
 
 
-class RunInterrupted(KeyboardInterrupt, SystemExit):  # noqa: N818 - like its bases, it is no error
+class RunInterrupted(KeyboardInterrupt, SystemExit):
     """A run was stopped by Ctrl-C or SIGTERM and left in a state from which it can be resumed.
 
     A script that does not catch it ends with the usual exit code and without a traceback; the line that tells how to

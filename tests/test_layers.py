@@ -19,7 +19,7 @@ LAYERS = {
     room: layer
     for layer, rooms in {
         0: "errors messages clock _version",
-        1: "space plan",
+        1: "space planning",
         2: "samplers schedulers",
         3: "search",
         4: "trainable checkpoints journal randomness torch",
@@ -255,7 +255,7 @@ def test_a_seeded_violation_is_found(law: Law, file: str, source: str, tmp_path:
 @pytest.mark.parametrize(
     ("file", "source"),
     [
-        ("search.py", "from hyperband.schedulers.base import Scheduler\nimport hyperband.plan\nimport numpy"),
+        ("search.py", "from hyperband.schedulers.base import Scheduler\nimport hyperband.planning\nimport numpy"),
         ("schedulers/hyperband.py", "from hyperband.schedulers.base import Scheduler\nfrom .base import Rule"),
         ("executors/ray.py", "import ray\nimport hyperband.messages"),
         ("executors/ray/pool.py", "import ray"),

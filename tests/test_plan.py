@@ -1,5 +1,6 @@
 """The plan is exact: the paper's tables, a brute-force oracle for every R, and what illegal input is told."""
 
+import itertools
 from fractions import Fraction
 from math import ceil, floor
 
@@ -110,8 +111,8 @@ def test_every_plan_is_a_ladder(max_resource: int, eta: int, min_resource: int, 
         ns = [rung.n for rung in bracket.rungs]
         levels = [rung.resource for rung in bracket.rungs]
         assert all(n >= 1 for n in ns)
-        assert all(a > b for a, b in zip(ns, ns[1:], strict=False))
-        assert all(a < b for a, b in zip(levels, levels[1:], strict=False))
+        assert all(a > b for a, b in itertools.pairwise(ns))
+        assert all(a < b for a, b in itertools.pairwise(levels))
         assert bottom <= levels[0]
         assert levels[-1] == max_resource
 
@@ -177,7 +178,12 @@ def test_a_number_out_of_range_is_named_with_its_range(make: object, words: str)
 
 @pytest.mark.parametrize(
     ("option", "ours"),
-    [("max_t", "max_resource"), ("reduction_factor", "eta"), ("grace_period", "min_resource"), ("max_resorce", "max_resource")],
+    [
+        ("max_t", "max_resource"),
+        ("reduction_factor", "eta"),
+        ("grace_period", "min_resource"),
+        ("max_resorce", "max_resource"),
+    ],
 )
 def test_words_of_other_libraries_are_answered_with_ours(option: str, ours: str) -> None:
     """Whoever comes from Ray Tune or Optuna is told the word we use."""

@@ -2,7 +2,7 @@
 
 import heapq
 
-from hyperband.plan import Plan
+from hyperband.planning import Plan
 from hyperband.schedulers import Outcome, Scheduler, Slot
 
 

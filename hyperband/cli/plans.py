@@ -13,7 +13,7 @@ from hyperband.cli.estimate import makespan
 from hyperband.cli.output import Output
 from hyperband.errors import ConfigurationError
 from hyperband.messages import Json
-from hyperband.plan import Plan
+from hyperband.planning import Plan
 from hyperband.results.text import clean, duration, plural
 from hyperband.schedulers import Scheduler, build_scheduler, scheduler_from_json
 

@@ -17,7 +17,7 @@ from hyperband.cli.plans import plan_table
 from hyperband.demo import tour
 from hyperband.errors import ConfigurationError, TrainableError
 from hyperband.manager import Callback
-from hyperband.plan import Plan
+from hyperband.planning import Plan
 from hyperband.progress import LiveProgress, choose_progress
 from hyperband.progress.ending import ending
 from hyperband.results import Result

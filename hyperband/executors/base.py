@@ -101,7 +101,7 @@ def require_resources_mapping(resources: object) -> dict[str, float]:
         raise ConfigurationError(msg)
     checked: dict[str, float] = {}
     for name, amount in resources.items():
-        key = {"CPU": "cpu", "GPU": "gpu", "num_cpus": "cpu", "num_gpus": "gpu"}.get(name, name)
+        key = {"CPU": "cpu", "GPU": "gpu", "num_cpus": "cpu", "num_gpus": "gpu"}.get(str(name), str(name))
         if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < float("inf"):
             msg = f"`resources[{name!r}]` is {amount!r}, must be a number >= 0"
             raise ConfigurationError(msg)

@@ -29,13 +29,13 @@ from hyperband.errors import InfeasibleResourcesError, StorageError, TrainableEr
 from hyperband.executors.base import Batch, Returned, Work
 from hyperband.executors.worker import WorkerProcess, load_data_in_worker
 from hyperband.messages import Event, Job, LossCause, Lost, from_json
-from hyperband.plan import require_int
+from hyperband.planning import require_int
 
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's own future default; silences its warning
 
-import ray  # noqa: E402 - the variable above is read at import
-from ray._private import ray_constants  # noqa: E402, PLC2701 - the only switch for loopback there is
-from ray.exceptions import RayError  # noqa: E402
+import ray
+from ray._private import ray_constants
+from ray.exceptions import RayError
 
 #: A worker that is replaced so often in a row, without one batch coming back from anywhere, will not live.
 MAX_DEATHS_IN_A_ROW = 30
@@ -124,7 +124,7 @@ class Ray:
                 address="local",
                 include_dashboard=False,
                 _node_ip_address="127.0.0.1",
-                _temp_dir=f"{self._temporary}/r",  # Ray opens its own directory to everybody; the one around it stays closed
+                _temp_dir=f"{self._temporary}/r",  # Ray opens its own directory to everybody, not the one around
                 **quiet,
             )
 
@@ -137,13 +137,19 @@ class Ray:
         wanted = {_RAY_NAMES.get(name, name): amount for name, amount in resources.items() if amount}
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         fits = sum(
-            min((int(node.get(name, 0) / amount + 1e-9) for name, amount in wanted.items()), default=len(os.sched_getaffinity(0)))
+            min(
+                (int(node.get(name, 0) / amount + 1e-9) for name, amount in wanted.items()),
+                default=len(os.sched_getaffinity(0)),
+            )
             for node in nodes
         )
         if fits == 0:
-            have = "; ".join(", ".join(f"{k} {v:g}" for k, v in sorted(node.items()) if ":" not in k and "memory" not in k) for node in nodes)
+            have = "; ".join(
+                ", ".join(f"{k} {v:g}" for k, v in sorted(node.items()) if ":" not in k and "memory" not in k)
+                for node in nodes
+            )
             want = ", ".join(f"{name} {amount:g}" for name, amount in wanted.items())
-            msg = f"one trial asks for {want}, which no node has (nodes: {have}); ask for less with `resources=`, or add a node"
+            msg = f"one trial asks for {want}, which no node has (nodes: {have}); ask for less with `resources=`"
             raise InfeasibleResourcesError(msg)
         return min(fits, self._max_concurrent or fits)
 
@@ -207,7 +213,9 @@ class Ray:
     def wait(self, timeout: float | None) -> list[Batch]:
         """Wait for the first batch, then take all that are ready."""
         owners = {ref: number for number, worker in enumerate(self._workers) for ref in worker.batches}
-        owners.update({worker.opening: number for number, worker in enumerate(self._workers) if worker.opening is not None})
+        owners.update(
+            {worker.opening: number for number, worker in enumerate(self._workers) if worker.opening is not None}
+        )
         if not owners:
             return []
         refs = list(owners)
@@ -287,8 +295,7 @@ _RAY_NAMES = {"cpu": "CPU", "gpu": "GPU"}
 
 
 def _event(body: dict[str, Any]) -> Event:
-    event = from_json(body)
-    return event  # type: ignore[return-value]  # a worker sends events only
+    return from_json(body)  # type: ignore[return-value]  # a worker sends events only
 
 
 def _first_line(error: BaseException) -> str:

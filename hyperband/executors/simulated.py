@@ -16,7 +16,7 @@ from hyperband.errors import ConfigurationError
 from hyperband.executors.base import Batch, Returned, Work
 from hyperband.executors.inline import Inline
 from hyperband.messages import Checkpoint, Config, Failed, FailureKind, Job, Reported
-from hyperband.plan import require_int
+from hyperband.planning import require_int
 from hyperband.trainable import as_numbers
 
 Curve: TypeAlias = Callable[[Config, int], Mapping[str, float]]

@@ -28,7 +28,7 @@ def processes_below(directory: str, driver: int) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if any(os.readlink(link).startswith(prefix) for link in (process / "fd").iterdir()):
+            if any(str(link.readlink()).startswith(prefix) for link in (process / "fd").iterdir()):
                 found.append(int(process.name))
         except OSError:  # it ended while we looked, or is not ours
             continue

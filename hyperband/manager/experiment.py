@@ -28,7 +28,7 @@ from hyperband.errors import (
 )
 from hyperband.journal import read_records
 from hyperband.messages import Json
-from hyperband.plan import Plan
+from hyperband.planning import Plan
 from hyperband.samplers import Sampler, sampler_from_json
 from hyperband.schedulers import scheduler_from_json
 from hyperband.search import Search
@@ -113,7 +113,7 @@ class Experiment:
         return content
 
 
-def check_name(name: str) -> str:
+def check_name(name: object) -> str:
     """Return ``name`` if it can name an experiment.
 
     Raises:

@@ -108,7 +108,9 @@ def begin(experiment: Experiment, search: Search, code: Code, header: Json, sett
         return _run(experiment, search, code, header, settings, journal, observers, Replayed())
 
 
-def take_up(experiment: Experiment, settings: Settings, *, sampler: Sampler | None = None, code: Code | None = None) -> bool:
+def take_up(
+    experiment: Experiment, settings: Settings, *, sampler: Sampler | None = None, code: Code | None = None
+) -> bool:
     """Resume an experiment: replay its journal, give the dead driver's leases back, and go on.
 
     Args:
@@ -150,7 +152,7 @@ def stored_code(experiment: Experiment, header: Json) -> Code:
     return Code(trainable, data, header["trainable"])
 
 
-def _run(  # noqa: PLR0913 - the one place where everything meets
+def _run(
     experiment: Experiment,
     search: Search,
     code: Code,

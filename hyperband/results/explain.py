@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperband.messages import Json
-from hyperband.plan import Plan
+from hyperband.planning import Plan
 from hyperband.results.text import aligned, clean, duration, flat, number, one_line, plural, setting
 from hyperband.results.values import Decision, TrialResult, strict, strict_metrics, trial_result
 from hyperband.results.view import AttemptView, ExperimentView

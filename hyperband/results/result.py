@@ -14,7 +14,7 @@ from hyperband.errors import ConfigurationError, ExperimentNotFoundError, NoResu
 from hyperband.journal import JournalReader
 from hyperband.manager.experiment import Experiment
 from hyperband.messages import Checkpoint, Json, checkpoint_to_json
-from hyperband.plan import Plan
+from hyperband.planning import Plan
 from hyperband.results import render
 from hyperband.results.explain import Explanation, explain
 from hyperband.results.liveness import driver_alive

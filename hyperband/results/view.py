@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hyperband.messages import Checkpoint, Json, LossCause, StopReason, checkpoint_from_json, number_from_json
-from hyperband.plan import Plan
+from hyperband.planning import Plan
 from hyperband.search import Status
 
 #: Losses for which nobody's trial pays (as in the search).

@@ -19,7 +19,7 @@ class RandomSampler:
 
     def size(self, space: Space) -> None:  # noqa: ARG002 - the same for every space
         """Return None: draws are independent, so there is always another one."""
-        return None
+        return
 
     def propose(self, space: Space, index: int, rng: np.random.Generator, history: History) -> Config:  # noqa: ARG002
         """Return one draw from the space."""

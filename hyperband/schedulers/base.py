@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from hyperband.errors import helpful_arguments
 from hyperband.messages import Json, Promote, Segment, Stop
-from hyperband.plan import Plan
+from hyperband.planning import Plan
 
 Verdict: TypeAlias = Promote | Stop
 

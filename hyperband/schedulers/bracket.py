@@ -14,7 +14,7 @@ from collections import deque
 
 from hyperband.errors import InvariantError
 from hyperband.messages import Json, Promote, Segment, Stop, StopReason
-from hyperband.plan import BracketPlan
+from hyperband.planning import BracketPlan
 from hyperband.schedulers.base import Outcome, Slot, Verdict
 
 _FINITE, _NOT_FINITE, _FAILED = range(3)
@@ -95,17 +95,14 @@ class Bracket:
             self._rung = len(self._plan.rungs)
         return verdicts
 
-    def _verdict(
-        self, ranking: list[tuple[int, float, int]], rank: int, places: int, cutoff: float | None
-    ) -> Verdict:
+    def _verdict(self, ranking: list[tuple[int, float, int]], rank: int, places: int, cutoff: float | None) -> Verdict:
         rank_class, _, trial = ranking[rank]
         if rank < places:
             return Promote(trial, self._index, self._rung, rank + 1, len(ranking), cutoff)
         last = self._rung + 1 == len(self._plan.rungs)
+        reason = StopReason.COMPLETED if last else StopReason.RANK
         if rank_class != _FINITE:
             reason = StopReason.FAILED
-        else:
-            reason = StopReason.COMPLETED if last else StopReason.RANK
         return Stop(trial, self._index, self._rung, reason, rank + 1, len(ranking), cutoff)
 
     def snapshot(self) -> Json:

@@ -9,7 +9,7 @@ whatever the number of workers.
 from bisect import bisect_right
 
 from hyperband.messages import Json
-from hyperband.plan import Plan
+from hyperband.planning import Plan
 from hyperband.schedulers.base import Outcome, Slot, Verdict
 from hyperband.schedulers.bracket import Bracket
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 from hyperband.messages import Json
-from hyperband.plan import (
+from hyperband.planning import (
     Plan,
     Sizing,
     bracket_plan,

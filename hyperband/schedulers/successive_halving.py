@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 from hyperband.messages import Json
-from hyperband.plan import Plan, bracket_plan, power_steps, require_int, require_resources, rung_resources
+from hyperband.planning import Plan, bracket_plan, power_steps, require_int, require_resources, rung_resources
 from hyperband.schedulers.base import friendly
 from hyperband.schedulers.composed import ComposedBrackets
 

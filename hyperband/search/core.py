@@ -37,7 +37,7 @@ from hyperband.messages import (
     checkpoint_to_json,
     segment_to_json,
 )
-from hyperband.plan import Plan, require_int
+from hyperband.planning import Plan, require_int
 from hyperband.samplers import Observation, Sampler, config_rng, resolve_sampler
 from hyperband.schedulers import Outcome, Scheduler, Verdict, resolve_scheduler
 from hyperband.search.metric import Mode, read_metric, require_metric, require_mode
@@ -68,7 +68,7 @@ class Search:
         ConfigurationError: An argument is out of range.
     """
 
-    def __init__(  # noqa: PLR0913 - these seven are what a search is
+    def __init__(
         self,
         space: Space | Mapping[str, object],
         scheduler: Scheduler | str,

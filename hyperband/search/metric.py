@@ -46,6 +46,8 @@ def read_metric(metrics: Mapping[str, float], metric: str) -> float:
         raise MetricError(msg)
     value = metrics[metric]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        msg = f"the metric `{metric}` is {value!r} of type {type(value).__name__}; must be a real number (use float(...))"
+        msg = (
+            f"the metric `{metric}` is {value!r} of type {type(value).__name__}; must be a real number (use float(...))"
+        )
         raise MetricError(msg)
     return float(value)

@@ -49,7 +49,7 @@ def outcome_of(path: Path | str) -> Outcome:
             for r in records
             if r["type"] in {"promote", "stop"}
         ),
-        winner=best and (best.trial, best.resource, best.value),
+        winner=None if best is None else (best.trial, best.resource, best.value),
         digests={
             (checkpoint.trial, checkpoint.resource): checkpoint.digest
             for checkpoint in (checkpoint_from_json(r["checkpoint"]) for r in records if r["type"] == "committed")

@@ -6,6 +6,7 @@ provides; so the contract with user code can be read, and tested, without checkp
 
 import logging
 import numbers
+import operator
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -57,7 +58,7 @@ class Context:
         logger: A standard logger named ``hyperband.trial``.
     """
 
-    def __init__(  # noqa: PLR0913 - a value with this many facts
+    def __init__(
         self, trial: int, config: Config, segment: Segment, *, port: StatePort, seed: int = 0, data: Any = None
     ) -> None:
         self.config = config
@@ -167,18 +168,16 @@ def as_numbers(metrics: Mapping[str, object]) -> dict[str, float]:
         metrics: Names to ints, floats, numpy scalars, 0-d arrays or tensors.
 
     Raises:
-        MetricError: A name is no string or a value is not a real number; the message gives both.
+        MetricError: A value is not a real number; the message names the metric and its type.
     """
     plain: dict[str, float] = {}
     for name, value in metrics.items():
-        if not isinstance(name, str):
-            msg = f"a metric is named {name!r}; names of metrics are strings"
-            raise MetricError(msg)
         number = _scalar(value)
         if isinstance(number, bool) or not isinstance(number, numbers.Real):
-            msg = f"the metric `{name}` is a {type(value).__name__} ({_short(value)}); report a real number, e.g. float(...)"
+            shown = f"{type(value).__name__} ({_short(value)})"
+            msg = f"the metric `{name}` is a {shown}; report a real number, e.g. float(...)"
             raise MetricError(msg)
-        plain[name] = int(number) if isinstance(number, int) else float(number)
+        plain[str(name)] = operator.index(number) if hasattr(number, "__index__") else float(number)
     return plain
 
 

@@ -9,6 +9,7 @@ An adapter trains exactly one segment. It knows nothing of files, attempts or ex
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from hyperband.errors import TrainableError
@@ -106,8 +107,9 @@ class FunctionAdapter:
             state = ctx.port.load("state")
             ctx.port.restore_context()
         returned = self._function(ctx.config, state, ctx.target - ctx.resource)
-        if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], Mapping)):  # noqa: PLR2004
-            msg = f"{_name(self._function)} returned {type(returned).__name__}, must return (metrics, state), metrics a dict"
+        if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], Mapping)):
+            kind = type(returned).__name__
+            msg = f"{_name(self._function)} returned {kind}, must return (metrics, state), metrics a dict"
             raise TrainableError(msg)
         metrics, new_state = returned
         if new_state is None:
@@ -122,6 +124,14 @@ class FunctionAdapter:
         return False, None
 
 
+@dataclass(frozen=True, slots=True)
+class _Living:
+    """An object between two segments, and the context its ``setup`` may have kept."""
+
+    trainable: Trainable
+    ctx: Context
+
+
 class ClassAdapter:
     """A subclass of ``Trainable``."""
 
@@ -130,16 +140,21 @@ class ClassAdapter:
     def __init__(self, cls: Callable[[], Trainable]) -> None:
         self._cls = cls
 
-    def train(self, ctx: Context, live: object | None) -> tuple[bool, Trainable]:
+    def train(self, ctx: Context, live: object | None) -> tuple[bool, "_Living"]:
         """Step a living object on, or build one and load its state."""
         port = ctx.port
-        trainable = live if isinstance(live, Trainable) else self._build(ctx)
+        if isinstance(live, _Living):
+            trainable = live.trainable
+            live.ctx.__dict__ = ctx.__dict__  # the context that setup() saw is the one of this segment from now on
+        else:
+            trainable = self._build(ctx)
         if port.resuming:
             ctx.state.update(port.restore_context())
         while ctx.resource < ctx.target:
-            metrics = trainable.step()
+            metrics: object = trainable.step()
             if not isinstance(metrics, Mapping):
-                msg = f"{type(trainable).__name__}.step() returned {type(metrics).__name__}, must return a dict of metrics"
+                kinds = f"{type(trainable).__name__}.step() returned {type(metrics).__name__}"
+                msg = f"{kinds}, must return a dict of metrics"
                 raise TrainableError(msg)
             ctx.resource += 1
             ctx.report(metrics)
@@ -149,7 +164,7 @@ class ClassAdapter:
             port.capture(trainable.state, ctx.state)
         else:
             port.save({"state": state}, ctx.state)
-        return False, trainable
+        return False, live if isinstance(live, _Living) else _Living(trainable, ctx)
 
     def _build(self, ctx: Context) -> Trainable:
         trainable = self._cls()
@@ -188,7 +203,7 @@ def adapt(trainable: object) -> Adapter:
     required = _required_arguments(trainable)
     if required == 1:
         return LoopAdapter(trainable)
-    if required == 3:  # noqa: PLR2004 - config, state, resource
+    if required == 3:
         return FunctionAdapter(trainable)
     msg = f"{_name(trainable)} takes {required} positional arguments, must take 1 or 3; {_SHAPES}"
     raise TrainableError(msg)

@@ -12,6 +12,7 @@ class TestInline(ExecutorContract):
     survives_process_death = False
 
     def make_executor(self) -> Executor:
+        """A fresh one."""
         return Inline()
 
 
@@ -21,6 +22,7 @@ class TestSimulated(ExecutorContract):
     survives_process_death = False
 
     def make_executor(self) -> Executor:
+        """A fresh one."""
         return Simulated(3, cost=lambda job: 1.0 + job.trial)
 
 
@@ -30,6 +32,7 @@ class TestRay(ExecutorContract):
     """On a real Ray with two actors."""
 
     def make_executor(self) -> Executor:
+        """A fresh one."""
         from hyperband.executors.ray import Ray
 
         return Ray(max_concurrent=2)

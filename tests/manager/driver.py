@@ -1,6 +1,6 @@
 """A driver to be killed: begins the experiment, or takes it up where it was left.
 
-    python driver.py STORAGE NAME EXECUTOR
+python driver.py STORAGE NAME EXECUTOR
 """
 
 import sys

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import hyperband.search.core as core
 from hyperband.errors import ConfigurationError, MetricError, UserError
 from hyperband.messages import (
     Action,
@@ -19,8 +18,8 @@ from hyperband.messages import (
     FailureKind,
     Finish,
     Job,
-    Lost,
     LossCause,
+    Lost,
     Promote,
     Release,
     Reported,
@@ -30,7 +29,7 @@ from hyperband.messages import (
     to_json,
 )
 from hyperband.schedulers import FIFO, Hyperband, Scheduler, SuccessiveHalving
-from hyperband.search import TERMINAL, Search, Status
+from hyperband.search import TERMINAL, Search, Status, core
 from hyperband.space import uniform
 
 SPACE = {"x": uniform(0, 1)}

@@ -227,10 +227,7 @@ def rung_sizes(s: int, s_max: int, eta: int, sizing: Sizing) -> tuple[int, ...]:
     * ``ceil``: n as in ``paper``, n_i = ceil(n / eta^i). 34 12 4 2 instead of 34 11 3 1.
     """
     power = eta**s
-    if sizing == "table":
-        n = (s_max + 1) // (s + 1) * power
-    else:
-        n = -(-(s_max + 1) * power // (s + 1))
+    n = (s_max + 1) // (s + 1) * power if sizing == "table" else -(-(s_max + 1) * power // (s + 1))
     if sizing == "ceil":
         return tuple(-(-n // eta**k) for k in range(s + 1))
     return tuple(n // eta**k for k in range(s + 1))
