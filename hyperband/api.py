@@ -132,13 +132,16 @@ def run(  # noqa: PLR0913 - the package's front door
     if resume is True and name is None:
         msg = "`resume=True` needs the `name` of the experiment to continue"
         raise ConfigurationError(msg)
+    if durability not in ("full", "none"):
+        msg = f"`durability` is {durability!r}, must be 'full' or 'none'"
+        raise ConfigurationError(msg)
     identity = describe(trainable)
+    watchers = [*callbacks, *_progress(progress)]
     clock = SystemClock()
     label = check_name(_default_name(identity, clock) if name is None else name)
     experiment = Experiment(Path(storage) / label)
     code = Code(_pickled(trainable, "trainable"), _pickled_data(data), identity)
     header = make_header(search, code, label, unit, wanted)
-    watchers = [*callbacks, *_progress(progress)]
     settings = Settings(engine, clock, watchers, durability, handle_signals=handle_signals)
     with _resume_line():
         if resume and (resume is True or experiment.exists()):

@@ -211,6 +211,10 @@ FOREIGN_WORDS: dict[str, str] = {
 }
 
 
+#: Of these words, the ones that only schedulers take.
+SCHEDULER_WORDS = frozenset({"n_configs", "min_resource"})
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return a hint for an unknown name: the near known one, or how this package calls that idea.
 
@@ -225,6 +229,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
     ours = FOREIGN_WORDS.get(name)
     if ours in names:
         return f" Here it is called `{ours}`."
+    if ours in SCHEDULER_WORDS:
+        return f" Here that is called `{ours}` and belongs to the scheduler, e.g. SuccessiveHalving({ours}=...)."
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
         return f" Did you mean `{near[0]}`?"

@@ -1,4 +1,4 @@
-"""Durable states of trials: objects to bytes, and bytes to immutable, verified directories.
+"""Durable states of trials: objects to bytes, and bytes to immutable, verified files.
 
 ``codec`` turns an object into ``Encoded`` bytes and back, ``stateful`` reads and writes the state of live objects
 in place, and ``store`` commits named entries as one checkpoint, which nobody changes afterwards.

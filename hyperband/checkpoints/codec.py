@@ -13,6 +13,7 @@ import pickle
 import platform
 import sys
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,9 +24,15 @@ from hyperband.checkpoints import tensors
 from hyperband.checkpoints.diagnose import find_culprit, type_name
 from hyperband.errors import FormatVersionError, StateError
 
+_ATOMS: Final = frozenset({int, float, bool, str, type(None)})
+#: Exact types that the standard pickler saves as cloudpickle would, and what to look at inside.
+_LEAVES: Final = _ATOMS | {bytes, complex, bytearray}
+_GROUPS: Final = frozenset({list, tuple, set, frozenset})
+_NUMPY_NUMBERS: Final = frozenset({np.float64, np.float32, np.int64, np.int32, np.bool_})
+#: Objects in what counts as small; looking at more would take longer than it saves.
+_SMALL: Final = 256
 #: What every pickled array refers to. They are importable for sure, which cloudpickle would find out slowly each time.
 _ARRAY_PARTS: Final = frozenset(map(id, (np.dtype, np.ndarray, np.empty(1).__reduce_ex__(5)[0])))
-_ATOMS: Final = frozenset({int, float, bool, str, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,9 @@ def encode(name: str, obj: object) -> Encoded:
     buffer = io.BytesIO()
     torch = sys.modules.get("torch")
     try:
+        plain = _plain_libraries(obj)
+        if plain is not None:
+            return Encoded("pickle", pickle.dumps(obj, 5), _versions(plain))
         if torch is not None and _is_state_dict(obj, torch):
             torch.save(obj, buffer)
             return Encoded("torch", buffer.getvalue(), _versions({"torch"}))
@@ -141,6 +151,36 @@ def decode(encoded: Encoded, name: str = "state") -> Any:
         raise StateError(message) from error
     message = f"`{name}` was written with the codec `{encoded.codec}`, this version knows `torch` and `pickle`"
     raise FormatVersionError(message)
+
+
+def _plain_libraries(obj: object) -> set[str] | None:
+    """Return which libraries a small object made of plain data only needs, or None if it is anything else.
+
+    Such an object has no function, class or tensor in it, which is all that the slower picklers are there for.
+    """
+    libraries: set[str] = set()
+    groups: list[Collection[Any]] = [(obj,)]
+    left = _SMALL  # counted down also by an object that contains itself
+    while groups:
+        group = groups.pop()
+        left -= len(group) + 1
+        if left < 0:
+            return None
+        for item in group:
+            kind = type(item)
+            if kind in _LEAVES:
+                continue
+            if kind is dict:
+                groups += (item.keys(), item.values())
+            elif kind in _GROUPS:
+                groups.append(item)
+            elif kind in _NUMPY_NUMBERS or (
+                kind is np.ndarray and item.dtype.isbuiltin == 1 and not item.dtype.hasobject
+            ):
+                libraries.add("numpy")
+            else:
+                return None
+    return libraries
 
 
 def _is_state_dict(obj: object, torch: Any) -> bool:

@@ -16,6 +16,8 @@ from hyperband.messages import Checkpoint
 
 #: Version of the checkpoint format.
 FORMAT: Final = 1
+_PYTHON: Final = platform.python_version()
+_JSON: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 #: Bytes that a manifest may have; read before its digest is known to be right, so it must be bounded.
 MAX_MANIFEST: Final = 16 * 1024 * 1024
 
@@ -33,7 +35,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What ``manifest.json`` says."""
+    """What the manifest says."""
 
     entries: tuple[Entry, ...]
     python: str  #: version of Python that wrote it
@@ -66,12 +68,12 @@ def build(
         "resource": resource,
         "attempt": attempt,
         "size": offset,
-        "python": platform.python_version(),
+        "python": _PYTHON,
         "libraries": dict(sorted(libraries.items())),
         "code": code,
         "entries": listed,
     }
-    data = json.dumps(body, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+    data = _JSON.encode(body).encode("ascii") + b"\n"
     return data, Checkpoint(trial, resource, attempt, hashlib.sha256(data).hexdigest(), offset)
 
 
@@ -79,7 +81,7 @@ def parse(data: bytes, checkpoint: Checkpoint, file: str) -> Manifest:
     """Return the manifest in ``data`` after checking it against the handle.
 
     Args:
-        data: Bytes of the manifest file.
+        data: Bytes of the manifest.
         checkpoint: The handle from the journal.
         file: What error messages call the file.
 
@@ -88,7 +90,10 @@ def parse(data: bytes, checkpoint: Checkpoint, file: str) -> Manifest:
         FormatVersionError: It was written by a newer version.
     """
     if hashlib.sha256(data).hexdigest() != checkpoint.digest:
-        message = f"the checkpoint file `{file}` is damaged: its SHA-256 is not the one in the journal; it was not used"
+        message = (
+            f"the checkpoint file `{file}` is damaged: the SHA-256 of its manifest is not the one in the journal; "
+            "it was not used"
+        )
         raise CheckpointDamagedError(message)
     try:
         body: Any = json.loads(data)

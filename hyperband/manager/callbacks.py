@@ -10,7 +10,8 @@ class Callback:
     """Override what you need. A callback that raises is logged and dropped; it never stops a run.
 
     Records are those of the journal (see ``hyperband.messages.to_json``): ``start``, ``resume``, ``committed``,
-    ``failed``, ``lost``, ``promote``, ``stop``, ``release``, ``finish`` ...
+    ``failed``, ``lost``, ``promote``, ``stop``, ``release``, ``finish`` ... A resumed run first shows the records of
+    earlier drivers; these carry their number ``seq``, fresh ones do not yet.
     """
 
     def on_start(self, header: Json) -> None:

@@ -67,6 +67,7 @@ class Manager:
             ports: The two sides and the journal between them.
             workers: What ``executor.start`` returned.
         """
+        self._workers = workers
         self._search = ports.search
         self._executor = ports.executor
         self._ports = ports
@@ -100,6 +101,7 @@ class Manager:
             LivenessError: Nothing runs, nothing can be started, and the search is not finished.
             StorageError: A checkpoint could not be written; the experiment can be resumed when it can.
         """
+        self._record({"type": "workers", "count": self._workers, "executor": self._executor.name})
         try:
             with Interrupts(enabled=self._ports.handle_signals) as interrupts:
                 while not self._search.finished:

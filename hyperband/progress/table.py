@@ -196,9 +196,9 @@ def _activity(view: ExperimentView, state: str | None) -> Text:
         return Text(state, style="yellow")
     if view.interrupted:
         return Text(f"stopping: {view.running} still running", style="yellow")
-    if not view.started:
+    if view.workers is None:
         return Text("starting the workers", style="dim")
-    return Text(f"{view.running} running", style="cyan")
+    return Text(f"{view.running} running on {plural(view.workers, 'worker')}", style="cyan")
 
 
 def trouble_line(view: ExperimentView) -> Text | None:

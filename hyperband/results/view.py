@@ -144,6 +144,7 @@ class ExperimentView:
         self.drivers: list[DriverView] = []
         self.records = 0
         self.running = 0  #: segments in flight
+        self.workers: int | None = None  #: of the last driver
         self.started = 0  #: trials begun
         self.segments = 0  #: segments committed
         self.units = 0  #: resource units committed
@@ -174,6 +175,7 @@ class ExperimentView:
             "finish": self._on_finish,
             "interrupted": self._on_interrupted,
             "stale": self._on_stale,
+            "workers": self._on_workers,
         }
 
     # --- questions ---------------------------------------------------------------------------
@@ -213,6 +215,9 @@ class ExperimentView:
         wall = record["wall"]
         self.drivers.append(DriverView(record["epoch"], record.get("pid"), record.get("host"), wall, wall))
         self.interrupted = None
+
+    def _on_workers(self, record: Json) -> None:
+        self.workers = record["count"]
 
     def _on_experiment(self, record: Json) -> None:
         if self.header:  # a resumed run shows it to its observers twice
