@@ -256,13 +256,15 @@ def _array_difference(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any], h
 
 
 def _plain(value: Any) -> Any:
-    """Return tensors as arrays and objects as their attributes."""
+    """Return tensors as arrays, and objects as their state_dict or their attributes."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         tensor = value.detach().cpu()
         return tensor.view(torch.uint8).numpy() if tensor.dtype == torch.bfloat16 else tensor.numpy()
     if isinstance(value, dict | list | tuple | str | bytes | int | float | np.ndarray | None):
         return value
+    if callable(getattr(value, "state_dict", None)) and not isinstance(value, type):
+        return value.state_dict()
     attributes = getattr(value, "__dict__", None)
     return attributes or value
 
