@@ -21,7 +21,7 @@ from hyperband import randomness
 from hyperband.checkpoints import CheckpointStore, decode
 from hyperband.errors import ConfigurationError, HyperbandError, StateError, TrainableError
 from hyperband.executors import Work
-from hyperband.executors.runner import SegmentRunner, load_data, set_threads
+from hyperband.executors.runner import SegmentRunner, limited_threads, load_data
 from hyperband.messages import Config, Failed, Reported, Resume, Segment, Start, from_json
 from hyperband.planning import require_int
 from hyperband.samplers import config_rng
@@ -117,8 +117,11 @@ def check_trainable(
         raise ConfigurationError(msg)
     config = _config(space, config, seed)
     pickled = (cloudpickle.dumps(trainable), None if data is None else cloudpickle.dumps(data))
-    with tempfile.TemporaryDirectory(prefix="hyperband-check-") as root, randomness.preserved():
-        set_threads(threads)
+    with (
+        tempfile.TemporaryDirectory(prefix="hyperband-check-") as root,
+        randomness.preserved(),
+        limited_threads(threads),
+    ):
         bench = _Bench(Path(root), pickled, config, seed, threads)
         whole = bench.state("whole", bench.train("whole", 0, b))
         again = bench.state("again", bench.train("again", 0, b))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from hyperband import randomness
 from hyperband.executors.base import Batch, Work
-from hyperband.executors.runner import SegmentRunner, load_data, set_threads
+from hyperband.executors.runner import SegmentRunner, limited_threads, load_data
 from hyperband.messages import Job
 
 
@@ -43,8 +43,7 @@ class Inline:
         if not self._queue or self._runner is None:
             return []
         jobs = self._queue.popleft()
-        with randomness.preserved():
-            set_threads(self._threads)
+        with randomness.preserved(), limited_threads(self._threads):
             return [Batch(0, tuple(self._runner.run(job) for job in jobs))]
 
     def now(self) -> float:

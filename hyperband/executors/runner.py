@@ -5,13 +5,15 @@ This is the worker's side of every executor that really trains, and the only pla
 objects of the user's code.
 """
 
+import contextlib
 import copy
 import json
+import os
 import sys
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,7 +65,7 @@ class Port:
     def restore(self, objects: Mapping[str, object]) -> None:
         """Bring live objects back to the saved state, in place."""
         for name, obj in objects.items():
-            restore(obj, self.load(name))
+            restore(obj, self.load(name), name)
 
     def load(self, name: str) -> Any:
         """Return a saved value."""
@@ -82,7 +84,7 @@ class Port:
 
     def capture(self, objects: Mapping[str, object], state: Mapping[str, Any]) -> None:
         """Copy live objects."""
-        self.save({name: capture(obj) for name, obj in objects.items()}, state)
+        self.save({name: capture(obj, name) for name, obj in objects.items()}, state)
 
     def save(self, values: Mapping[str, object], state: Mapping[str, Any]) -> None:
         """Encode values, ``ctx.state`` and the random number generators as they are now."""
@@ -177,10 +179,31 @@ def load_data(source: bytes | None) -> Any:
 
 
 def set_threads(threads: int) -> None:
-    """Let numerical libraries of this process use so many threads; results then do not depend on the machine."""
+    """Let torch use so many threads, now or when it is imported; results then do not depend on the machine."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)
+    else:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+@contextlib.contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Like ``set_threads``, for a process that is not ours: what was set before comes back."""
+    torch = sys.modules.get("torch")
+    before = None if torch is None else torch.get_num_threads()
+    variable = os.environ.get("OMP_NUM_THREADS")
+    set_threads(threads)
+    try:
+        yield
+    finally:
+        if variable is None:
+            os.environ.pop("OMP_NUM_THREADS", None)
+        else:
+            os.environ["OMP_NUM_THREADS"] = variable
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            torch.set_num_threads(before or len(os.sched_getaffinity(0)))
 
 
 def _failed(job: Job, error: BaseException) -> Failed:
