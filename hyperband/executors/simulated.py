@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from hyperband.clock import VirtualClock
-from hyperband.errors import ConfigurationError
+from hyperband.errors import ConfigurationError, MetricError
 from hyperband.executors.base import Batch, Returned, Work
 from hyperband.executors.inline import Inline
 from hyperband.messages import Checkpoint, Config, Failed, FailureKind, Job, Reported
 from hyperband.planning import require_int
+from hyperband.search import read_metric
 from hyperband.trainable import as_numbers
 
 Curve: TypeAlias = Callable[[Config, int], Mapping[str, float]]
@@ -41,6 +42,7 @@ class Simulated:
         self._workers = require_int("workers", workers, 1)
         self._cost = cost or _one_second_per_unit
         self._curve = curve
+        self._metric = ""
         self._inline = Inline()
         self._clock = VirtualClock()
         self._free = [0.0] * workers  #: when each worker is through with what it was given
@@ -50,6 +52,7 @@ class Simulated:
 
     def start(self, work: Work) -> int:
         """Begin at virtual time zero."""
+        self._metric = work.metric
         if self._curve is None:
             self._inline.start(work)
         return self._workers
@@ -77,6 +80,9 @@ class Simulated:
             return self._inline.wait(None)[0].returned[0]
         try:
             metrics = as_numbers(self._curve(job.config, job.segment.stop))
+            read_metric(metrics, self._metric)
+        except MetricError as error:
+            return Returned(Failed(job.trial, job.segment, job.attempt, FailureKind.METRIC, str(error)))
         except Exception as error:  # noqa: BLE001 - a curve is user code
             message = f"{type(error).__name__}: {error}"
             return Returned(Failed(job.trial, job.segment, job.attempt, FailureKind.EXCEPTION, message))

@@ -2,7 +2,7 @@
 
 ``runs/cifar/``
     ``journal/000001.jsonl`` ...  every decision and every result; the truth
-    ``checkpoints/17/27-1/``      states that may still be needed
+    ``checkpoints/17-27-1.ckpt``  states that may still be needed
     ``trainable.pkl``             user code, unpickled by workers only; its digest is in the journal
     ``data.pkl``                  the data or the function that loads it, if there is any
 

@@ -171,16 +171,17 @@ class Manager:
             body["info"] = {**returned.info, "worker": worker}
         if not self._search.is_current(event):
             self._record({**body, "type": "stale", "was": body["type"]})
-            if isinstance(event, Reported) and event.checkpoint is not None:
+            if isinstance(event, Reported) and event.checkpoint and not self._search.holds(event.checkpoint):
                 self._released.append(event.checkpoint)
             return
+        actions = self._search.tell(event)  # first, so that an event which is refused leaves no line in the journal
         body["wall"] = round(self._ports.clock.wall(), 3)
         self._record(body)
         if isinstance(event, Reported | Failed) and "seconds" in returned.info:
             self._dispatcher.trained(event.segment.units, returned.info["seconds"])
         if isinstance(event, Lost) and event.cause is LossCause.STORAGE:
             self._storage_fault = event.message
-        for action in self._search.tell(event):
+        for action in actions:
             self._decide(action)
 
     def _decide(self, action: Action) -> None:

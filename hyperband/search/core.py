@@ -124,6 +124,12 @@ class Search:
             and trial.attempt == event.attempt
         )
 
+    def holds(self, checkpoint: Checkpoint) -> bool:
+        """Return whether a trial may be resumed from this checkpoint, or it is the best one."""
+        trial = self.trials.get(checkpoint.trial)
+        best = self.best.checkpoint if self.best else None
+        return checkpoint == best or (trial is not None and trial.checkpoint == checkpoint)
+
     # --- ask ---------------------------------------------------------------------------------
 
     def ask(self) -> Job | None:
@@ -260,11 +266,9 @@ class Search:
             actions.append(replace(verdict, cutoff=cutoff))
             if isinstance(verdict, Stop):
                 superseded.append(self._end(self.trials[verdict.trial], verdict.reason))
-        held = {self.best.checkpoint} if self.best else set()
         for checkpoint in dict.fromkeys(superseded):
-            if checkpoint is None or checkpoint in held or self.trials[checkpoint.trial].checkpoint == checkpoint:
-                continue
-            actions.append(Release(checkpoint))
+            if checkpoint is not None and not self.holds(checkpoint):
+                actions.append(Release(checkpoint))
         return actions
 
     def _end(self, trial: Trial, reason: StopReason) -> Checkpoint | None:
