@@ -21,7 +21,8 @@ from hyperband import randomness
 from hyperband.checkpoints import CheckpointStore, decode
 from hyperband.errors import ConfigurationError, HyperbandError, StateError, TrainableError
 from hyperband.executors import Work
-from hyperband.executors.runner import SegmentRunner, limited_threads, load_data
+from hyperband.executors.runner import SegmentRunner, load_data
+from hyperband.executors.threads import limited_threads
 from hyperband.messages import Config, Failed, Reported, Resume, Segment, Start, from_json
 from hyperband.planning import require_int
 from hyperband.samplers import config_rng

@@ -72,10 +72,13 @@ class Checkpoint:
     attempt: int
     digest: str  #: SHA-256 of the manifest, 64 hex digits
     size: int  #: bytes of all payloads
+    pack: str = ""  #: file that it shares with others, "" if it has one of its own
+    offset: int = 0  #: where it begins in the pack, in bytes
+    length: int = 0  #: bytes it takes in the pack
 
     @property
     def name(self) -> str:
-        """Its relative name in the experiment: ``<trial>/<resource>-<attempt>``."""
+        """Its logical name, unique in the experiment: ``<trial>/<resource>-<attempt>``."""
         return f"{self.trial}/{self.resource}-{self.attempt}"
 
 
@@ -225,10 +228,11 @@ def segment_to_json(segment: Segment) -> list[int]:
 
 
 def checkpoint_to_json(checkpoint: Checkpoint | None) -> list[Any] | None:
-    """A checkpoint as ``[trial, resource, attempt, digest, size]``."""
+    """A checkpoint as ``[trial, resource, attempt, digest, size]``, and ``pack, offset, length`` if it is in one."""
     if checkpoint is None:
         return None
-    return [checkpoint.trial, checkpoint.resource, checkpoint.attempt, checkpoint.digest, checkpoint.size]
+    row = [checkpoint.trial, checkpoint.resource, checkpoint.attempt, checkpoint.digest, checkpoint.size]
+    return [*row, checkpoint.pack, checkpoint.offset, checkpoint.length] if checkpoint.pack else row
 
 
 def checkpoint_from_json(value: list[Any] | None) -> Checkpoint | None:

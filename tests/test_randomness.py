@@ -88,6 +88,37 @@ def test_a_captured_state_continues_where_it_was() -> None:
     assert draw() == expected
 
 
+def test_another_generator_that_numpy_uses_is_captured_too() -> None:
+    """Whoever puts one of another kind into numpy's place finds its stream continued."""
+    numpy: Any = np.random  # its stubs do not know these two
+    before = numpy.get_bit_generator()
+    numpy.set_bit_generator(np.random.PCG64(3))
+    try:
+        saved = encode("rng", randomness.capture())
+        expected = draw()
+        randomness.restore(decode(saved))
+        assert draw() == expected
+    finally:
+        numpy.set_bit_generator(before)
+
+
+@settings(derandomize=True, max_examples=50, deadline=None)
+@given(st.integers(0, 2**64 - 1), st.integers(0, 1300))
+def test_a_state_from_any_point_of_the_stream_continues_there(seed: int, drawn: int) -> None:
+    """Just before, at and after the moments when a generator makes its next block of numbers."""
+    randomness.seed_everything(seed)
+    for _ in range(drawn):
+        random.getrandbits(32)
+    np.random.bytes(4 * drawn)  # noqa: NPY002
+    saved = randomness.capture()
+    python, numpy = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
+    randomness.seed_everything(0)
+    randomness.restore(saved)
+    assert random.getstate() == python
+    assert repr(np.random.get_state(legacy=False)) == repr(numpy)  # noqa: NPY002
+    assert pickle.dumps(randomness.capture()) == pickle.dumps(saved)
+
+
 def test_capturing_moves_nothing_and_is_a_copy() -> None:
     """Looking at the generators does not change them, drawing does not change the picture."""
     randomness.seed_everything(3)
@@ -100,8 +131,11 @@ def test_capturing_moves_nothing_and_is_a_copy() -> None:
 
 
 def test_a_state_is_plain_data() -> None:
-    """Tuples and arrays: it can be read where torch is not installed."""
-    encoded = encode("rng", randomness.capture())
+    """Bytes, numbers and tuples: quickly written, and read where torch is not installed, by any pickle."""
+    state = randomness.capture()
+    encoded = encode("rng", state)
+    assert pickle.loads(encoded.data) == state
+    assert [library for library, _ in encoded.written_by] == ["python"]
     assert encoded.codec == "pickle"
     assert "torch" not in dict(encoded.written_by)
     assert set(decode(encoded)) == {"python", "numpy", "torch"}
@@ -109,8 +143,19 @@ def test_a_state_is_plain_data() -> None:
 
 @pytest.mark.parametrize(
     "state",
-    [{}, {"python": 3}, None, {"python": random.getstate(), "numpy": ("MT19937",)}],
-    ids=["empty", "number", "none", "short"],
+    [
+        {},
+        {"python": 3},
+        None,
+        {"python": random.getstate(), "numpy": ("MT19937",)},
+        {**randomness.capture(), "numpy": ("MT19937",)},
+        {**randomness.capture(), "numpy": ("MT19937", bytes(2495), 0, 0, 0.0)},
+        {**randomness.capture(), "numpy": ("PCG64", bytes(2496), 0, 0, 0.0)},
+        {**randomness.capture(), "python": (3, bytes(2499), None)},
+        {**randomness.capture(), "torch": b"short"},
+        {**randomness.capture(), "torch": None},
+    ],
+    ids=["empty", "number", "none", "unpacked", "numpy", "numpy key", "numpy kind", "python", "torch", "no torch"],
 )
 def test_what_is_no_state_is_refused(state: Any) -> None:
     """As a state that cannot be restored."""

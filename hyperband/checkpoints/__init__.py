@@ -6,6 +6,6 @@ in place, and ``store`` commits named entries as one checkpoint, which nobody ch
 
 from hyperband.checkpoints.codec import Encoded, decode, encode
 from hyperband.checkpoints.stateful import capture, restore
-from hyperband.checkpoints.store import CheckpointStore, Saved
+from hyperband.checkpoints.store import PACK_BYTES, SMALL, CheckpointStore, Saved
 
-__all__ = ["CheckpointStore", "Encoded", "Saved", "capture", "decode", "encode", "restore"]
+__all__ = ["PACK_BYTES", "SMALL", "CheckpointStore", "Encoded", "Saved", "capture", "decode", "encode", "restore"]

@@ -13,7 +13,6 @@ import pickle
 import platform
 import sys
 from collections import OrderedDict
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -159,7 +158,7 @@ def _plain_libraries(obj: object) -> set[str] | None:
     Such an object has no function, class or tensor in it, which is all that the slower picklers are there for.
     """
     libraries: set[str] = set()
-    groups: list[Collection[Any]] = [(obj,)]
+    groups: list[Any] = [(obj,)]
     left = _SMALL  # counted down also by an object that contains itself
     while groups:
         group = groups.pop()

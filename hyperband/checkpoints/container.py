@@ -40,10 +40,10 @@ def pieces(entries: Iterable[Encoded], manifest: bytes) -> list[bytes]:
 
 
 def read(handle: int, checkpoint: Checkpoint, file: str) -> tuple[manifests.Manifest, dict[str, Encoded]]:
-    """Return manifest and entries of an open file after verifying every byte of it; decodes nothing.
+    """Return manifest and entries of a checkpoint after verifying every byte of it; decodes nothing.
 
     Args:
-        handle: The file.
+        handle: The open file: the checkpoint's own, or the pack that it is a part of.
         checkpoint: The handle from the journal.
         file: What error messages call the file.
 
@@ -53,19 +53,20 @@ def read(handle: int, checkpoint: Checkpoint, file: str) -> tuple[manifests.Mani
         StorageError: The storage refuses to be read.
     """
     found = os.fstat(handle)
-    size = found.st_size
-    if not stat.S_ISREG(found.st_mode) or size < _AROUND:
+    begin = checkpoint.offset
+    size = checkpoint.length if checkpoint.pack else found.st_size
+    if not stat.S_ISREG(found.st_mode) or size < _AROUND or begin < 0:
         files.damaged(file, f"it has {size} bytes, fewer than any checkpoint, or is no regular file")
-    whole = files.read_at(handle, 0, size, file) if size <= _IN_ONE_PIECE else None
+    whole = files.read_at(handle, begin, size, file) if size <= _IN_ONE_PIECE else None
 
     def part(offset: int, length: int) -> bytes:
-        return files.read_at(handle, offset, length, file) if whole is None else whole[offset : offset + length]
+        return files.read_at(handle, begin + offset, length, file) if whole is None else whole[offset : offset + length]
 
     length, last = _TRAILER.unpack(part(size - _TRAILER.size, _TRAILER.size))
     _check_magic(part(0, len(MAGIC)), last, file)
     payload = size - _AROUND - length
     if payload < 0 or payload != checkpoint.size or length > manifests.MAX_MANIFEST:
-        reason = f"{size:,} bytes with a manifest of {length:,} do not hold the {checkpoint.size:,} that were committed"
+        reason = f"{size} bytes with a manifest of {length} do not hold the {checkpoint.size!r:.40} that were committed"
         files.damaged(file, reason)
     manifest = manifests.parse(part(len(MAGIC) + payload, length), checkpoint, file)
     entries = {}

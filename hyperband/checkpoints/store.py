@@ -11,6 +11,10 @@ The protocol, and why each step is there:
 
 One file, not a directory with several: it takes one step to appear and one to go, so no half of it can stay behind;
 and a small checkpoint costs a quarter of the time, as one file is made and synced instead of two and two directories.
+Small checkpoints of one batch of segments share a file, a *pack* (``pack-<how many>-<random>.ckpt``): one file is
+made and synced instead of sixty. Each is complete in itself, between two places that its handle names; the pack goes
+when the last one in it is released. A pack holds at most ``PACK_BYTES``, and nothing larger than ``SMALL``.
+
 One flat directory, because it stays small: what nothing can need any more is released and deleted, so it holds no more
 files than there are paused trials (and the best one).
 
@@ -20,10 +24,10 @@ Paths are made of three integers only and opened relative to the root, and no li
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from hyperband.checkpoints import container, files
 from hyperband.checkpoints import manifest as manifests
@@ -32,10 +36,19 @@ from hyperband.errors import ConfigurationError, DamagedError, StorageError, Unk
 from hyperband.messages import Checkpoint
 
 SUFFIX: Final = ".ckpt"
+#: A checkpoint of at most so many bytes may share a file.
+SMALL: Final = 1 << 16
+#: A pack is closed when it has so many bytes: what it keeps alive for its last member is bounded by it.
+PACK_BYTES: Final = 1 << 22
 
 _NUMBER: Final = r"(?:0|[1-9][0-9]*)"
-_CHECKPOINT: Final = re.compile(rf"({_NUMBER})-({_NUMBER}-{_NUMBER}){re.escape(SUFFIX)}")
-_TEMPORARY: Final = re.compile(rf"\.{_NUMBER}-{_NUMBER}-{_NUMBER}\.[0-9a-f]{{16}}\.tmp")
+_CHECKPOINT: Final = re.compile(rf"{_NUMBER}-{_NUMBER}-{_NUMBER}{re.escape(SUFFIX)}")
+_PACK: Final = re.compile(rf"pack-([1-9][0-9]{{0,8}})-[0-9a-f]{{16}}{re.escape(SUFFIX)}")
+_TEMPORARY: Final = re.compile(rf"\.(?:pack-)?{_NUMBER}(?:-{_NUMBER}-{_NUMBER})?\.[0-9a-f]{{16}}\.tmp")
+
+
+#: Trial, resource, attempt and entries of a checkpoint to write.
+Item: TypeAlias = tuple[int, int, int, Mapping[str, Encoded]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +85,7 @@ class CheckpointStore:
         ConfigurationError: The durability is neither.
     """
 
-    __slots__ = ("_path", "durability", "root")
+    __slots__ = ("_path", "_released", "durability", "root")
 
     def __init__(self, root: Path | str, durability: str = "full") -> None:
         if durability not in ("full", "none"):
@@ -82,6 +95,7 @@ class CheckpointStore:
         self.root = Path(root).absolute()
         self.durability = durability
         self._path = str(self.root)
+        self._released: dict[str, set[str]] = {}  #: pack -> members that nothing needs any more
 
     def commit(
         self,
@@ -140,6 +154,55 @@ class CheckpointStore:
             raise StorageError(message) from error
         return checkpoint
 
+    def commit_pack(self, items: Sequence[Item], *, code: str = "") -> list[Checkpoint]:
+        """Write several small checkpoints as one file; as durable as ``commit``, for the price of one.
+
+        Args:
+            items: Trial, resource, attempt and entries of each.
+            code: Whatever identifies the user's code; recorded, not interpreted.
+
+        Returns:
+            Their handles, in the order of the items.
+
+        Raises:
+            StorageError: The storage refuses; then none of them exists.
+        """
+        if len(items) == 1:
+            return [self.commit(*items[0], code=code)]
+        name = f"pack-{len(items)}-{os.urandom(8).hex()}"
+        pieces: list[bytes] = []
+        checkpoints = []
+        offset = 0
+        for trial, resource, attempt, entries in items:
+            manifest, checkpoint = manifests.build(trial, resource, attempt, entries, code)
+            own = container.pieces(entries.values(), manifest)
+            length = sum(map(len, own))
+            checkpoints.append(replace(checkpoint, pack=name + SUFFIX, offset=offset, length=length))
+            pieces += own
+            offset += length
+        temporary = f".pack-{len(items)}.{os.urandom(8).hex()}.tmp"
+        durable = self.durability == "full"
+        try:
+            root = self._open_root()
+            try:
+                files.write_new(root, temporary, pieces, durable=durable)
+                files.publish(root, temporary, name + SUFFIX)
+                if durable:
+                    os.fsync(root)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=root)
+                raise
+            finally:
+                os.close(root)
+        except OSError as error:
+            message = (
+                f"{len(items)} checkpoints could not be written to `{self.root}`: {error.strerror}; earlier ones are "
+                "safe; make the storage writable (space, quota, permissions) and resume"
+            )
+            raise StorageError(message) from error
+        return checkpoints
+
     def load(self, checkpoint: Checkpoint) -> Saved:
         """Return the content of a checkpoint after verifying every byte of it; decodes nothing.
 
@@ -148,7 +211,7 @@ class CheckpointStore:
             FormatVersionError: It was written by a newer version.
             StorageError: The storage refuses to be read.
         """
-        name = _stem(checkpoint.trial, checkpoint.resource, checkpoint.attempt) + SUFFIX
+        name = self.file_of(checkpoint)
         handle = files.open_to_read(self._path, name)
         try:
             manifest, entries = container.read(handle, checkpoint, f"{self._path}/{name}")
@@ -157,51 +220,76 @@ class CheckpointStore:
         return Saved(checkpoint, entries, manifest.python, manifest.libraries, manifest.code)
 
     def delete(self, checkpoint: Checkpoint) -> None:
-        """Remove a checkpoint; a missing one is no error.
+        """Remove a checkpoint; a missing one is no error. A pack is removed with its last member.
+
+        Called by one thread of the single writer.
 
         Raises:
             StorageError: The storage refuses, or something foreign has its name.
         """
-        name = _stem(checkpoint.trial, checkpoint.resource, checkpoint.attempt) + SUFFIX
+        name = self.file_of(checkpoint)
+        if checkpoint.pack:
+            released = self._released.setdefault(name, set())
+            released.add(checkpoint.name)
+            if len(released) < _members(name):
+                return
+            del self._released[name]
         try:
             self._unlink([name])
         except OSError as error:
             message = f"the checkpoint `{checkpoint.name}` in `{self.root}` could not be deleted: {error.strerror}"
             raise StorageError(message) from error
 
-    def list_names(self) -> set[str]:
-        """Return the names (``<trial>/<resource>-<attempt>``) of all checkpoints that are there."""
-        return {name for name in self._scan().values() if name}
+    def file_of(self, checkpoint: Checkpoint) -> str:
+        """Return the name of the file that holds a checkpoint, relative to the root.
 
-    def remove_orphans(self, known_names: Iterable[str]) -> list[str]:
-        """Delete temporary files, and checkpoints that the journal disowns.
+        Raises:
+            CheckpointDamagedError: Its handle names something that can be no pack.
+        """
+        if not checkpoint.pack:
+            return _stem(checkpoint.trial, checkpoint.resource, checkpoint.attempt) + SUFFIX
+        if not _PACK.fullmatch(checkpoint.pack):
+            files.damaged(f"{self._path}/{checkpoint.pack!r:.80}", "no pack has such a name")
+        return checkpoint.pack
 
-        Only the single writer may call this, when it opens the experiment and before it starts a worker.
+    def list_files(self) -> set[str]:
+        """Return the names of all complete files with checkpoints, relative to the root."""
+        return {file for file in self._scan() if not file.startswith(".")}
+
+    def remove_orphans(self, known: Iterable[Checkpoint]) -> list[str]:
+        """Delete temporary files, and checkpoints that the journal disowns; remember who is left in which pack.
+
+        Only the single writer may call this, while no worker is writing.
 
         Args:
-            known_names: Names of all checkpoints that the journal committed and did not release.
+            known: All checkpoints that the journal committed and did not release.
 
         Returns:
-            What was deleted, sorted: names of checkpoints, and file names of temporary files.
+            Names of the deleted files, sorted.
 
         Raises:
             StorageError: The storage refuses.
         """
-        known = set(known_names)
-        doomed = {file: name or file for file, name in self._scan().items() if name not in known}
+        kept: dict[str, set[str]] = {}
+        for checkpoint in known:
+            kept.setdefault(self.file_of(checkpoint), set()).add(checkpoint.name)
+        doomed = sorted(self._scan() - kept.keys())
+        self._released = {
+            file: {f"gone-{number}" for number in range(_members(file) - len(names))}
+            for file, names in kept.items()
+            if _PACK.fullmatch(file)
+        }
+        if not doomed:
+            return []
         try:
             self._unlink(doomed)
         except OSError as error:
             message = f"orphaned checkpoints in `{self.root}` could not be deleted: {error.strerror}"
             raise StorageError(message) from error
-        return sorted(doomed.values())
+        return doomed
 
-    def _scan(self) -> dict[str, str]:
-        """Return the files that look like ours, with the names of the checkpoints in them, "" for temporary files.
-
-        Links, directories and foreign files are passed over.
-        """
-        found = {}
+    def _scan(self) -> set[str]:
+        """Return the files that look like ours; links, directories and foreign files are passed over."""
         try:
             root = os.open(self._path, files.DIRECTORY)
             try:
@@ -210,16 +298,11 @@ class CheckpointStore:
             finally:
                 os.close(root)
         except (FileNotFoundError, NotADirectoryError):
-            return {}
+            return set()
         except OSError as error:
             message = f"the checkpoints in `{self.root}` cannot be listed: {error.strerror}; check the permissions"
             raise StorageError(message) from error
-        for file in ours:
-            if match := _CHECKPOINT.fullmatch(file):
-                found[file] = f"{match[1]}/{match[2]}"
-            elif _TEMPORARY.fullmatch(file):
-                found[file] = ""
-        return found
+        return {file for file in ours if any(kind.fullmatch(file) for kind in (_CHECKPOINT, _PACK, _TEMPORARY))}
 
     def _open_root(self) -> int:
         """Return a handle of the root, made if missing; a deleted experiment above it is not brought back."""
@@ -265,6 +348,11 @@ class CheckpointStore:
                         os.unlink(name, dir_fd=root)
             finally:
                 os.close(root)
+
+
+def _members(pack: str) -> int:
+    """Return how many checkpoints were written into a pack; its name says it."""
+    return int(pack.split("-")[1])
 
 
 def _stem(trial: int, resource: int, attempt: int) -> str:

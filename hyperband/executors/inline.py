@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from hyperband import randomness
 from hyperband.executors.base import Batch, Work
-from hyperband.executors.runner import SegmentRunner, limited_threads, load_data
+from hyperband.executors.runner import SegmentRunner, load_data
+from hyperband.executors.threads import limited_threads
 from hyperband.messages import Job
 
 
@@ -44,7 +45,7 @@ class Inline:
             return []
         jobs = self._queue.popleft()
         with randomness.preserved(), limited_threads(self._threads):
-            return [Batch(0, tuple(self._runner.run(job) for job in jobs))]
+            return [Batch(0, tuple(self._runner.run_batch(jobs)))]
 
     def now(self) -> float:
         """Real seconds."""

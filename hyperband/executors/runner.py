@@ -5,24 +5,25 @@ This is the worker's side of every executor that really trains, and the only pla
 objects of the user's code.
 """
 
-import contextlib
 import copy
 import json
-import os
 import sys
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import cloudpickle
 
 from hyperband import randomness
-from hyperband.checkpoints import CheckpointStore, Encoded, capture, decode, encode, restore
+from hyperband.checkpoints import PACK_BYTES, SMALL, CheckpointStore, Encoded
 from hyperband.errors import CheckpointDamagedError, HyperbandError, MetricError, StateError, StorageError
 from hyperband.executors.base import Returned, Work
+from hyperband.executors.port import Port
+from hyperband.executors.threads import set_threads
 from hyperband.messages import (
     Checkpoint,
     Event,
@@ -47,51 +48,32 @@ WARM_OBJECTS: Final = 1
 #: Characters of a traceback that travel to the journal.
 TRACEBACK_LIMIT: Final = 8000
 
-_RANDOM, _STATE = "@random", "@state"  # names no keyword argument can have
 
+@dataclass(slots=True)
+class _Trained:
+    """A segment that was trained and is not durable yet."""
 
-class Port:
-    """The state of one segment: encoded entries of its checkpoint on one side, the next one's on the other."""
-
-    def __init__(self, saved: Mapping[str, Encoded] | None) -> None:
-        self._saved = saved
-        self.entries: dict[str, Encoded] = {}
+    job: Job
+    metrics: dict[str, float]
+    resource: int
+    done: bool
+    entries: Mapping[str, Encoded]
+    living: object | None
+    info: Json
 
     @property
-    def resuming(self) -> bool:
-        """Whether there is a checkpoint to continue from."""
-        return self._saved is not None
+    def size(self) -> int:
+        """Bytes of the encoded state."""
+        return sum(len(entry.data) for entry in self.entries.values())
 
-    def restore(self, objects: Mapping[str, object]) -> None:
-        """Bring live objects back to the saved state, in place."""
-        for name, obj in objects.items():
-            restore(obj, self.load(name), name)
+    def reported(self, checkpoint: Checkpoint) -> Reported:
+        """The event, now that the state is durable."""
+        job = self.job
+        return Reported(job.trial, job.segment, job.attempt, self.metrics, checkpoint, self.resource, self.done)
 
-    def load(self, name: str) -> Any:
-        """Return a saved value."""
-        saved = self._saved or {}
-        if name not in saved:
-            known = ", ".join(f"`{key}`" for key in saved if not key.startswith("@"))
-            msg = f"the checkpoint has no `{name}` (it has {known}); hand the same objects to every segment"
-            raise StateError(msg)
-        return decode(saved[name])
-
-    def restore_context(self) -> dict[str, Any]:
-        """Bring the random number generators back and return ``ctx.state``."""
-        randomness.restore(self.load(_RANDOM))
-        state: dict[str, Any] = self.load(_STATE)
-        return state
-
-    def capture(self, objects: Mapping[str, object], state: Mapping[str, Any]) -> None:
-        """Copy live objects."""
-        self.save({name: capture(obj, name) for name, obj in objects.items()}, state)
-
-    def save(self, values: Mapping[str, object], state: Mapping[str, Any]) -> None:
-        """Encode values, ``ctx.state`` and the random number generators as they are now."""
-        entries = {name: encode(name, value) for name, value in values.items()}
-        entries[_STATE] = encode("ctx.state", dict(state))
-        entries[_RANDOM] = encode(_RANDOM, randomness.capture())
-        self.entries = entries
+    def lost(self, message: str) -> Lost:
+        """The event if it cannot be made durable."""
+        return Lost(self.job.trial, self.job.segment, self.job.attempt, LossCause.STORAGE, message)
 
 
 class SegmentRunner:
@@ -113,11 +95,40 @@ class SegmentRunner:
         self._living: OrderedDict[Checkpoint, object] = OrderedDict()
 
     def run(self, job: Job) -> Returned:
-        """Train the job's segment and commit its checkpoint; whatever goes wrong is an event."""
+        """Train one segment."""
+        return self.run_batch([job])[0]
+
+    def run_batch(self, jobs: Sequence[Job]) -> list[Returned]:
+        """Train the jobs' segments one by one and commit their checkpoints; whatever goes wrong is an event.
+
+        Small checkpoints are committed together, in one file, so that short segments share its cost.
+
+        Returns:
+            What became of each job, in order; everything reported is durable.
+        """
+        done: list[Returned] = []
+        staged: list[_Trained] = []
+        for job in jobs:
+            result = self._attempt(job)
+            if isinstance(result, Returned):
+                done.append(result)
+                continue
+            if staged:
+                staged[-1].living = None  # one living object is enough, and it had better be the newest
+            staged.append(result)
+            if result.size > SMALL or sum(trained.size for trained in staged) > PACK_BYTES:
+                done += self._commit(staged)
+                staged = []
+        done += self._commit(staged)
+        order = {(job.trial, job.attempt): place for place, job in enumerate(jobs)}
+        return sorted(done, key=lambda returned: order[returned.event.trial, returned.event.attempt])
+
+    def _attempt(self, job: Job) -> "_Trained | Returned":
         began = time.perf_counter()
         info: Json = {}
+        event: Event
         try:
-            event = self._train(job, info)
+            trained = self._train(job, info)
         except CheckpointDamagedError as error:
             event = Lost(job.trial, job.segment, job.attempt, LossCause.CHECKPOINT, str(error))
         except StorageError as error:
@@ -127,10 +138,13 @@ class SegmentRunner:
         except BaseException as error:  # noqa: BLE001 - whatever a trainable raises is its own failure, SystemExit too
             event = _failed(job, error)
             info["traceback"] = _tail(traceback.format_exc())
+        else:
+            info["seconds"] = round(time.perf_counter() - began, 6)
+            return trained
         info["seconds"] = round(time.perf_counter() - began, 6)
         return Returned(event, info)
 
-    def _train(self, job: Job, info: Json) -> Event:
+    def _train(self, job: Job, info: Json) -> "_Trained":
         saved, warm = self._saved(job.checkpoint)
         info["warm"] = warm
         port = Port(saved)
@@ -143,11 +157,27 @@ class SegmentRunner:
         done, keep = self._adapter.train(ctx, living)
         if self._work.metric:  # a check of the trainable alone ranks nothing
             read_metric(ctx.reported, self._work.metric)
-        checkpoint = self._store.commit(job.trial, ctx.resource, job.attempt, port.entries, code=self._work.code)
-        self._remember(checkpoint, port.entries, keep)
         if len(ctx.curve) > 1:
             info["curve"] = _columns(ctx.curve)
-        return Reported(job.trial, job.segment, job.attempt, ctx.reported, checkpoint, ctx.resource, done)
+        return _Trained(job, ctx.reported, ctx.resource, done, port.entries, keep, info)
+
+    def _commit(self, staged: Sequence["_Trained"]) -> list[Returned]:
+        """Make the states durable, the small ones in one file; only then is anything reported."""
+        small = [trained for trained in staged if trained.size <= SMALL]
+        groups = [small] if small else []
+        groups += [[trained] for trained in staged if trained.size > SMALL]
+        returned = []
+        for group in groups:
+            items = [(t.job.trial, t.resource, t.job.attempt, t.entries) for t in group]
+            try:
+                checkpoints = self._store.commit_pack(items, code=self._work.code)
+            except StorageError as error:
+                returned += [Returned(t.lost(str(error)), t.info) for t in group]
+                continue
+            for trained, checkpoint in zip(group, checkpoints, strict=True):
+                self._remember(checkpoint, trained.entries, trained.living)
+                returned.append(Returned(trained.reported(checkpoint), trained.info))
+        return returned
 
     def _saved(self, checkpoint: Checkpoint | None) -> tuple[Mapping[str, Encoded] | None, bool]:
         """Return the entries to continue from, and whether they were still in memory."""
@@ -176,34 +206,6 @@ def load_data(source: bytes | None) -> Any:
         return None
     data = cloudpickle.loads(source)
     return data() if callable(data) else data
-
-
-def set_threads(threads: int) -> None:
-    """Let torch use so many threads, now or when it is imported; results then do not depend on the machine."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(threads)
-    else:
-        os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
-@contextlib.contextmanager
-def limited_threads(threads: int) -> Iterator[None]:
-    """Like ``set_threads``, for a process that is not ours: what was set before comes back."""
-    torch = sys.modules.get("torch")
-    before = None if torch is None else torch.get_num_threads()
-    variable = os.environ.get("OMP_NUM_THREADS")
-    set_threads(threads)
-    try:
-        yield
-    finally:
-        if variable is None:
-            os.environ.pop("OMP_NUM_THREADS", None)
-        else:
-            os.environ["OMP_NUM_THREADS"] = variable
-        torch = sys.modules.get("torch")
-        if torch is not None:
-            torch.set_num_threads(before or len(os.sched_getaffinity(0)))
 
 
 def _failed(job: Job, error: BaseException) -> Failed:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from hyperband.executors.base import Work
-from hyperband.executors.runner import SegmentRunner, load_data, set_threads
+from hyperband.executors.runner import SegmentRunner, load_data
+from hyperband.executors.threads import set_threads
 from hyperband.messages import Job, to_json
 
 
@@ -61,10 +62,8 @@ class WorkerProcess:
         if self._runner is None:
             msg = "the worker was not opened"
             raise RuntimeError(msg)
-        rows = []
-        for job in jobs:
-            result = self._runner.run(job)
-            rows.append([to_json(result.event), {**result.info, "pid": os.getpid()}])
+        pid = os.getpid()
+        rows = [[to_json(r.event), {**r.info, "pid": pid}] for r in self._runner.run_batch(jobs)]
         return json.dumps(rows, separators=(",", ":"), allow_nan=False)
 
 

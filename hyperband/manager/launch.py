@@ -175,7 +175,7 @@ def _run(
     )
     finished = False
     try:
-        store.remove_orphans(replayed.checkpoints)
+        store.remove_orphans(replayed.checkpoints.values())
         workers = settings.executor.start(work)
         ports = Ports(
             search,

@@ -266,9 +266,8 @@ class Search:
             actions.append(replace(verdict, cutoff=cutoff))
             if isinstance(verdict, Stop):
                 superseded.append(self._end(self.trials[verdict.trial], verdict.reason))
-        for checkpoint in dict.fromkeys(superseded):
-            if checkpoint is not None and not self.holds(checkpoint):
-                actions.append(Release(checkpoint))
+        free = (c for c in dict.fromkeys(superseded) if c is not None and not self.holds(c))
+        actions.extend(map(Release, free))
         return actions
 
     def _end(self, trial: Trial, reason: StopReason) -> Checkpoint | None:

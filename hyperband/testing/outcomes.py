@@ -61,10 +61,11 @@ def outcome_of(path: Path | str) -> Outcome:
 def _check_disk(experiment: Experiment, replayed: Replayed) -> None:
     """What the journal holds is on the disk and intact, and nothing else is."""
     store = CheckpointStore(experiment.checkpoints)
-    on_disk = store.list_names()
-    expected = {name for name, checkpoint in replayed.checkpoints.items() if checkpoint.size}
+    on_disk = store.list_files()
+    held = {name: checkpoint for name, checkpoint in replayed.checkpoints.items() if checkpoint.size}
+    expected = {store.file_of(checkpoint) for checkpoint in held.values()}
     if on_disk != expected:
         msg = f"checkpoints on disk {sorted(on_disk)}, in the journal {sorted(expected)}"
         raise AssertionError(msg)
-    for name in expected:
-        store.load(replayed.checkpoints[name])
+    for checkpoint in held.values():
+        store.load(checkpoint)

@@ -43,7 +43,7 @@ def die_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
             return call
 
-        for name in ("open", "write", "fsync", "ftruncate", "mkdir", "rename", "unlink", "rmdir"):
+        for name in ("open", "write", "writev", "fsync", "ftruncate", "mkdir", "link", "rename", "unlink", "rmdir"):
             monkeypatch.setattr(os, name, dying(getattr(os, name)))
 
     return arm

@@ -17,7 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperband.checkpoints import Encoded, decode, encode
+from hyperband.checkpoints import Encoded, codec, decode, encode
 from hyperband.errors import FormatVersionError, StateError
 
 PLAIN = st.recursive(
@@ -197,6 +197,47 @@ def test_cycles_and_deep_lists_survive() -> None:
     for _ in range(100):
         deep = [deep]
     assert roundtrip(deep) == deep
+
+
+class Number(float):
+    """A number of a class of our own."""
+
+
+PLAIN_ARRAYS: list[Any] = [
+    {"w": np.zeros(3), "loss": np.float64(0.5), "steps": [np.int64(3), np.float32(1), np.bool_(True)]},
+    ({1, "a"}, frozenset({2}), b"x", bytearray(b"y"), 1 + 2j, {"k": {(1, 2): [None]}}),
+    [np.array(["a", "bc"]), np.zeros((2, 3), order="F"), np.zeros(4)[::2], np.array(3), np.zeros(0)],
+]
+NOT_PLAIN: list[Any] = [
+    Number(1),
+    [np.array([Number(1)], dtype=object)],
+    {"f": len},
+    {"c": Number},
+    np.zeros(2, dtype=[("a", int), ("b", float)]),
+    np.zeros(2).view(np.recarray),
+    np.ma.masked_array([1, 2], [True, False]),
+    OrderedDict(a=1),
+    list(range(1000)),
+    collections.Counter("aab"),
+]
+
+
+@pytest.mark.parametrize("obj", PLAIN_ARRAYS + NOT_PLAIN, ids=repr)
+def test_small_plain_data_is_written_as_ever_only_faster(obj: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same codec, same bytes, same versions as through the general pickler; and only plain data goes that way."""
+    quick = encode("x", obj)
+    monkeypatch.setattr(codec, "_plain_libraries", lambda _: None)
+    general = encode("x", obj)
+    assert quick == general
+    if not any(obj is other for other in NOT_PLAIN):
+        assert quick.written_by == general.written_by
+    assert repr(decode(quick)) == repr(obj)
+
+
+@pytest.mark.parametrize("obj", NOT_PLAIN, ids=repr)
+def test_what_is_not_small_and_plain_goes_through_the_general_pickler(obj: Any) -> None:
+    """Subclasses, functions, classes and arrays of objects may need more than the standard one."""
+    assert codec._plain_libraries(obj) is None
 
 
 def test_versions_of_what_is_inside_are_recorded() -> None:

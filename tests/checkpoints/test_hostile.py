@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -40,56 +39,82 @@ def test_only_integers_become_paths(store: CheckpointStore, field: str, value: A
         with pytest.raises(ConfigurationError, match=f"`{field}` of a checkpoint is"):
             call(bad)
     assert canary.read_text() == "alive"
-    assert store.list_names() == {good.name}
+    assert store.list_files() == {store.file_of(good)}
 
 
-def links(root: Path, outside: Path) -> Iterable[tuple[Path, Path]]:
-    """Places in a checkpoint where somebody could put a link, and where it would lead."""
-    yield root / "5", outside / "5"
-    yield root / "5" / "1-1", outside / "5" / "1-1"
-    yield root / "5" / "1-1" / "state.bin", outside / "5" / "1-1" / "state.bin"
-    yield root / "5" / "1-1" / "manifest.json", outside / "5" / "1-1" / "manifest.json"
-
-
-@pytest.mark.parametrize("place", range(4))
-def test_links_lead_nowhere(tmp_path: Path, place: int) -> None:
-    """A link in place of a directory or file is not followed: not read, not written through, not deleted through."""
+def test_a_link_in_place_of_a_file_leads_nowhere(tmp_path: Path) -> None:
+    """It is not read, not written through and not deleted through; the link itself may go."""
     store, outside = (CheckpointStore(tmp_path / name, "none") for name in ("inside", "outside"))
     checkpoint = store.commit(5, 1, 1, ENTRIES)
-    outside.commit(5, 1, 1, ENTRIES)
-    before = everything(outside.root)
-    link, target = list(links(store.root, outside.root))[place]
-    link.rename(tmp_path / "aside")
-    link.symlink_to(target)
+    other = outside.commit(5, 1, 1, {"state": encode("state", "theirs")})
+    theirs = (outside.root / "5-1-1.ckpt").read_bytes()
+    link = store.root / "5-1-1.ckpt"
+
+    def put() -> None:
+        link.unlink(missing_ok=True)
+        link.symlink_to(outside.root / "5-1-1.ckpt")
+
+    put()
+    for handle in (checkpoint, other):
+        with pytest.raises(CheckpointDamagedError, match="link"):
+            store.load(handle)
+    with pytest.raises(StorageError, match="exists with other bytes"):
+        store.commit(5, 1, 1, ENTRIES)
+    assert store.list_files() == set()
+    assert store.remove_orphans([]) == []
+    assert link.is_symlink()
+    store.commit(5, 1, 1, ENTRIES, replace_orphan=True)
+    assert not link.is_symlink()
+    assert store.load(checkpoint).entries == ENTRIES
+    put()
+    store.delete(checkpoint)
+    assert everything(store.root) == []
+    assert (outside.root / "5-1-1.ckpt").read_bytes() == theirs
+    assert everything(outside.root) == ["5-1-1.ckpt"]
+
+
+def test_a_link_to_nowhere_is_not_written_through(tmp_path: Path) -> None:
+    """Not even where a file would be made."""
+    store = CheckpointStore(tmp_path / "inside", "none")
+    checkpoint = store.commit(5, 1, 1, ENTRIES)
+    store.delete(checkpoint)
+    (store.root / "5-1-1.ckpt").symlink_to(tmp_path / "made")
+    with pytest.raises(StorageError, match="exists with other bytes"):
+        store.commit(5, 1, 1, ENTRIES)
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_link_in_place_of_the_directory_leads_nowhere(tmp_path: Path) -> None:
+    """The checkpoints of another experiment are not read, added to, listed or swept away."""
+    store, outside = (CheckpointStore(tmp_path / name, "none") for name in ("inside", "outside"))
+    checkpoint = outside.commit(5, 1, 1, ENTRIES)
+    store.root.symlink_to(outside.root)
     with pytest.raises(CheckpointDamagedError, match="link"):
         store.load(checkpoint)
-    if place == 0:
-        with pytest.raises(StorageError):
-            store.commit(5, 3, 1, ENTRIES)
-        with pytest.raises(StorageError):
-            store.delete(checkpoint)
-        assert store.remove_orphans([]) == []
-    else:
+    with pytest.raises(StorageError, match="could not be written"):
+        store.commit(5, 3, 1, ENTRIES)
+    with pytest.raises(StorageError, match="could not be deleted"):
         store.delete(checkpoint)
-        assert not (store.root / "5").exists()
-    assert everything(outside.root) == before
+    assert store.list_files() == set()
+    assert store.remove_orphans([]) == []
+    assert everything(outside.root) == ["5-1-1.ckpt"]
 
 
-def test_a_pipe_in_place_of_a_file_does_not_block(store: CheckpointStore) -> None:
-    """It is no file of ours."""
+def test_a_pipe_or_directory_in_place_of_a_file_is_no_checkpoint(store: CheckpointStore) -> None:
+    """It is no file of ours; a pipe does not block, and a directory is not deleted blindly."""
     checkpoint = store.commit(5, 1, 1, ENTRIES)
-    for name in ("state.bin", "manifest.json"):
-        path = store.root / "5/1-1" / name
-        path.unlink()
-        os.mkfifo(path)
-        with pytest.raises(CheckpointDamagedError):
-            store.load(checkpoint)
-
-
-def test_something_foreign_inside_is_not_deleted_blindly(store: CheckpointStore) -> None:
-    """A directory inside a checkpoint is not ours: the delete stops and says so."""
-    checkpoint = store.commit(5, 1, 1, ENTRIES)
-    (store.root / "5/1-1/mine").mkdir()
+    path = store.root / "5-1-1.ckpt"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(CheckpointDamagedError, match="no regular file"):
+        store.load(checkpoint)
+    path.unlink()
+    (path / "mine").mkdir(parents=True)
+    with pytest.raises(CheckpointDamagedError, match="no regular file"):
+        store.load(checkpoint)
     with pytest.raises(StorageError, match="5/1-1"):
         store.delete(checkpoint)
-    assert (store.root / "5/1-1/mine").exists()
+    for replace in (False, True):
+        with pytest.raises(StorageError, match="5/1-1"):
+            store.commit(5, 1, 1, ENTRIES, replace_orphan=replace)
+    assert everything(store.root) == ["5-1-1.ckpt", "5-1-1.ckpt/mine"]
