@@ -74,6 +74,7 @@ def run(  # noqa: PLR0913 - the package's front door
     resources: Mapping[str, float] | None = None,
     max_concurrent: int | None = None,
     executor: Executor | str = "ray",
+    worker_output: bool = False,
     storage: str | os.PathLike[str] = "runs",
     name: str | None = None,
     seed: int = 0,
@@ -100,12 +101,13 @@ def run(  # noqa: PLR0913 - the package's front door
         resources: What one trial reserves, ``{"cpu": 1, "gpu": 0.25}``; one CPU by default.
         max_concurrent: Most trials at a time; as many as fit by default.
         executor: ``"ray"``, ``"inline"`` (this process, for debugging) or an executor.
+        worker_output: Show here what the trainable prints in its Ray workers.
         storage: Directory of experiments.
         name: Name of this one below ``storage``; by default the trainable's name and the time.
         seed: The configs depend on it and on nothing else; 0 or more.
         callbacks: Observers of the journal's records.
-        resume: True: continue the experiment of this name, which must be the same in every respect; ``"auto"``:
-            continue it if it exists.
+        resume: True: continue the experiment of this name, whose space, plan, sampler, metric, seed and trainable
+            must be the same; ``"auto"``: continue it if it exists. ``data`` and ``resources`` are taken as given.
         durability: ``"full"``: what is committed survives a power cut; ``"none"``: it survives a killed process.
         unit: What one unit of resource is called, for people.
         progress: ``"live"`` table, ``"lines"``, ``"off"``; ``"auto"``: live on a terminal, else off.
@@ -125,7 +127,7 @@ def run(  # noqa: PLR0913 - the package's front door
     chosen = _scheduler(scheduler, max_resource, eta)
     search = Search(space, chosen, sampler, metric=metric, mode=mode, seed=seed)
     wanted = require_resources_mapping(None if resources is None else dict(resources))
-    engine = resolve_executor(executor, max_concurrent=max_concurrent)
+    engine = resolve_executor(executor, max_concurrent=max_concurrent, worker_output=worker_output)
     if resume not in (True, False, "auto"):
         msg = f"`resume` is {resume!r}, must be True, False or 'auto'"
         raise ConfigurationError(msg)
@@ -146,7 +148,7 @@ def run(  # noqa: PLR0913 - the package's front door
     with _resume_line():
         if resume and (resume is True or experiment.exists()):
             _require_same(experiment, header)
-            take_up(experiment, settings, sampler=search.sampler)
+            take_up(experiment, settings, sampler=search.sampler, code=code, resources=wanted)
         else:
             begin(experiment, search, code, header, settings)
     return load_result(experiment.path)
@@ -161,6 +163,7 @@ def resume(  # noqa: PLR0913 - how to run is a matter of its own
     sampler: Sampler | None = None,
     executor: Executor | str | None = None,
     max_concurrent: int | None = None,
+    worker_output: bool = False,
     callbacks: Sequence[Callback] = (),
     progress: ProgressKind = "auto",
     handle_signals: bool = True,
@@ -177,6 +180,7 @@ def resume(  # noqa: PLR0913 - how to run is a matter of its own
         sampler: The sampler, needed only if it was an object of your own.
         executor: Where to run; by default where it ran before.
         max_concurrent: Most trials at a time; this may change.
+        worker_output: As in ``run``.
         callbacks: Observers of the journal's records; earlier records are shown to them first.
         progress: As in ``run``.
         handle_signals: As in ``run``.
@@ -193,12 +197,18 @@ def resume(  # noqa: PLR0913 - how to run is a matter of its own
     """
     experiment = Experiment(Path(path))
     header = experiment.header()
-    engine = resolve_executor(executor or header["executor"], max_concurrent=max_concurrent)
+    wanted = executor or header["executor"]
+    if wanted == "simulated":
+        msg = f"`{path}` was simulated; hand its executor over again, e.g. executor=hb.Simulated(workers=4, curve=...)"
+        raise ConfigurationError(msg)
+    engine = resolve_executor(wanted, max_concurrent=max_concurrent, worker_output=worker_output)
     code = None
     if trainable is not None:
         adapt(trainable)
-        stored = experiment.data.read_bytes() if data is None and header["data"] else None
-        code = Code(_pickled(trainable, "trainable"), stored or _pickled_data(data), describe(trainable))
+        pickled = _pickled_data(data)
+        if data is None and header["data"]:
+            pickled = experiment.read_pickle(experiment.data, header["data"]["digest"])
+        code = Code(_pickled(trainable, "trainable"), pickled, describe(trainable))
     elif data is not None:
         stored = experiment.read_pickle(experiment.trainable, header["trainable"]["digest"])
         code = Code(stored, _pickled_data(data), header["trainable"])

@@ -1,5 +1,6 @@
 """The front door: what is refused is refused before anything starts, in words that help, and nothing is lost."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -252,9 +253,8 @@ def test_public_names_are_the_documented_few_and_all_work() -> None:
     assert len(hb.__all__) <= 30
     for name in hb.__all__:
         assert getattr(hb, name) is not None
-    import hyperband.planning
-    import hyperband.results
-
+    for room in ("planning", "results", "api"):
+        importlib.import_module(f"hyperband.{room}")
     assert callable(hb.plan)
     with pytest.raises(AttributeError, match="nothing"):
         _ = hb.nothing

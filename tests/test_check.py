@@ -176,7 +176,7 @@ def test_a_check_disturbs_nobodys_random_numbers() -> None:
 
 @pytest.mark.parametrize("resources", [(0, 3), (3, 3), (4, 2)])
 def test_wrong_resources_are_named(resources: tuple[int, int]) -> None:
-    """a and b in this order."""
+    """First a, then b."""
     with pytest.raises(ConfigurationError, match="resources"):
         hb.check_trainable(chain, SPACE, resources=resources)
 

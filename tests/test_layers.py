@@ -216,10 +216,10 @@ def test_the_house_keeps_its_law(law: Law) -> None:
 @pytest.mark.parametrize(
     ("law", "file", "source"),
     [
-        (layer_violations, "plan.py", "import hyperband.search"),
-        (layer_violations, "plan.py", "from hyperband.space import choice"),
-        (layer_violations, "plan.py", "from hyperband import search"),
-        (layer_violations, "plan.py", "from . import search"),
+        (layer_violations, "planning.py", "import hyperband.search"),
+        (layer_violations, "planning.py", "from hyperband.space import choice"),
+        (layer_violations, "planning.py", "from hyperband import search"),
+        (layer_violations, "planning.py", "from . import search"),
         (layer_violations, "samplers/grid.py", "from ..schedulers.base import Scheduler"),
         (layer_violations, "manager/loop.py", "import hyperband as hb"),
         (layer_violations, "manager/loop.py", "from hyperband import run"),
@@ -262,7 +262,7 @@ def test_a_seeded_violation_is_found(law: Law, file: str, source: str, tmp_path:
         ("checkpoints/codec.py", "import cloudpickle\ncloudpickle.loads(b'')"),
         ("results/load.py", "import json\njson.load(None)"),
         ("cli/main.py", "from hyperband.api import run\nfrom hyperband import demo"),
-        ("plan.py", "x = 1\n" * MAX_LINES),
+        ("planning.py", "x = 1\n" * MAX_LINES),
     ],
 )
 def test_what_the_law_allows_is_not_reported(file: str, source: str, tmp_path: Path) -> None:

@@ -27,7 +27,10 @@ class Output:
     def show(self, page: RenderableType) -> None:
         """Show something to people; programs do not see it."""
         if not self.as_json:
-            Console(highlight=False).print(page)
+            console = Console(highlight=False)
+            if not console.is_terminal and "COLUMNS" not in os.environ:  # a pipe has no edge to break lines at
+                console.width = max(console.width, 200)
+            console.print(page)
 
     def note(self, text: str, style: str = "") -> None:
         """Say something beside the answer, on standard error."""

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -52,6 +53,9 @@ def run(  # noqa: PLR0917 - one parameter per option
     cpus: Annotated[float | None, typer.Option(help="CPUs that one trial reserves; default 1.")] = None,
     gpus: Annotated[float | None, typer.Option(help="GPUs that one trial reserves; fractions too.")] = None,
     executor: Annotated[str, typer.Option(help="ray, or inline: in this process, for debugging.")] = "ray",
+    worker_output: Annotated[
+        bool, typer.Option("--worker-output", help="Show what the trainable prints in its workers.")
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the experiment of this name if it exists.")
     ] = False,
@@ -80,6 +84,7 @@ def run(  # noqa: PLR0917 - one parameter per option
             resources=options.given(cpu=cpus, gpu=gpus) or None,
             max_concurrent=max_concurrent,
             executor=executor,
+            worker_output=worker_output,
             storage=storage,
             name=name,
             seed=seed,
@@ -102,6 +107,8 @@ def resume(
     output = Output(as_json)
     began = time.monotonic()
     found = find_experiment(path)
+    if str(Path.cwd()) not in sys.path:  # as `python script.py` in this folder would have it
+        sys.path.insert(0, str(Path.cwd()))
     with output.guarded():
         result = api.resume(
             found,

@@ -8,12 +8,13 @@ from hyperband.executors.simulated import Simulated
 EXECUTORS = ("ray", "inline")
 
 
-def resolve_executor(executor: object, *, max_concurrent: int | None = None) -> Executor:
+def resolve_executor(executor: object, *, max_concurrent: int | None = None, worker_output: bool = False) -> Executor:
     """Return the executor that an argument ``executor`` stands for.
 
     Args:
         executor: ``"ray"``, ``"inline"`` or an executor object (``Simulated(workers=16)``).
         max_concurrent: Most workers, for ``"ray"``.
+        worker_output: Whether to show what workers print, for ``"ray"``.
 
     Raises:
         UnknownNameError: There is no executor of this name.
@@ -22,7 +23,7 @@ def resolve_executor(executor: object, *, max_concurrent: int | None = None) -> 
     if executor == "ray":
         from hyperband.executors.ray import Ray  # noqa: PLC0415 - importing Ray takes a second
 
-        return Ray(max_concurrent=max_concurrent)
+        return Ray(max_concurrent=max_concurrent, worker_output=worker_output)
     if max_concurrent not in (None, 1):
         msg = f"`max_concurrent` is {max_concurrent}, which only executor='ray' can be told here"
         raise ConfigurationError(msg)

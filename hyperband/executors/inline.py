@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from hyperband import randomness
+from hyperband.errors import HyperbandError, TrainableError
 from hyperband.executors.base import Batch, Work
 from hyperband.executors.runner import SegmentRunner, load_data
 from hyperband.executors.threads import limited_threads
@@ -32,7 +33,13 @@ class Inline:
         """Load the data and the trainable here."""
         self._threads = work.threads
         with randomness.preserved():
-            self._runner = SegmentRunner(work, load_data(work.data))
+            try:
+                self._runner = SegmentRunner(work, load_data(work.data))
+            except HyperbandError:
+                raise
+            except Exception as error:
+                msg = f"trainable or data could not be loaded: {error!r}; is the module they need on the import path?"
+                raise TrainableError(msg) from error
         return 1
 
     def submit(self, worker: int, jobs: Sequence[Job]) -> None:  # noqa: ARG002 - there is only worker 0

@@ -34,7 +34,7 @@ class Port:
             known = ", ".join(f"`{key}`" for key in saved if not key.startswith("@"))
             msg = f"the checkpoint has no `{name}` (it has {known}); hand the same objects to every segment"
             raise StateError(msg)
-        return decode(saved[name])
+        return decode(saved[name], name)
 
     def restore_context(self) -> dict[str, Any]:
         """Bring the random number generators back and return ``ctx.state``."""

@@ -57,6 +57,7 @@ class Ray:
     Args:
         max_concurrent: At most so many workers; default as many as fit.
         address: ``"auto"`` or ``host:port`` of a running cluster.
+        worker_output: Show in the driver what workers print.
 
     Raises:
         ConfigurationError: ``max_concurrent`` is below 1.
@@ -64,15 +65,19 @@ class Ray:
 
     name = "ray"
 
-    def __init__(self, *, max_concurrent: int | None = None, address: str | None = None) -> None:
+    def __init__(
+        self, *, max_concurrent: int | None = None, address: str | None = None, worker_output: bool = False
+    ) -> None:
         if max_concurrent is not None:
             require_int("max_concurrent", max_concurrent, 1)
         self._max_concurrent = max_concurrent
         self._address = address
+        self._worker_output = worker_output
         self._work: Work | None = None
         self._workers: list[_Worker] = []
         self._data: Any = None
         self._ours = False
+        self._environment: dict[str, str | None] = {}
         self._temporary: str | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._probe = ""
@@ -107,8 +112,9 @@ class Ray:
         if ray.is_initialized():
             return
         self._ours = True
+        self._environment = {name: os.environ.get(name) for name in _RAY_SETS}
         address = self._address or os.environ.get("RAY_ADDRESS")
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        quiet: dict[str, Any] = {"log_to_driver": self._worker_output, "logging_level": "ERROR"}
         if address:
             ray.init(address=address, **quiet)
             return
@@ -119,7 +125,7 @@ class Ray:
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
-        with _no_lecture(), _loopback_only():
+        with _no_lecture(), _loopback_only(), _private_files():
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -197,6 +203,7 @@ class Ray:
                 ray.kill(worker.actor)
             if self._ours:
                 ray.shutdown()
+                _restore_environment(self._environment)
         if self._work is not None and self._probe:
             Path(self._work.checkpoints, self._probe).unlink(missing_ok=True)
         if self._watchdog is not None:
@@ -291,6 +298,27 @@ def _loopback_only() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 
+@contextlib.contextmanager
+def _private_files() -> Iterator[None]:
+    """Let what Ray writes while it starts, its token above all, be readable by this user alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _restore_environment(before: dict[str, str | None]) -> None:
+    """Take back the variables that Ray sets in the driver and leaves behind."""
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+#: Variables that ``ray.init`` sets in the driver; the last would send a later ``breakpoint()`` to Ray.
+_RAY_SETS = ("RAY_AUTH_MODE", "RAY_gcs_rpc_server_reconnect_timeout_s", "PYTHONBREAKPOINT")
 _RAY_NAMES = {"cpu": "CPU", "gpu": "GPU"}
 
 

@@ -109,7 +109,12 @@ def begin(experiment: Experiment, search: Search, code: Code, header: Json, sett
 
 
 def take_up(
-    experiment: Experiment, settings: Settings, *, sampler: Sampler | None = None, code: Code | None = None
+    experiment: Experiment,
+    settings: Settings,
+    *,
+    sampler: Sampler | None = None,
+    code: Code | None = None,
+    resources: dict[str, float] | None = None,
 ) -> bool:
     """Resume an experiment: replay its journal, give the dead driver's leases back, and go on.
 
@@ -118,6 +123,7 @@ def take_up(
         settings: How to run from now on.
         sampler: The sampler, if it was not one of this package.
         code: Trainable and data, if they are to be used instead of the stored ones.
+        resources: What one trial reserves, if it is to be another amount than before.
 
     Returns:
         True: every rung was decided. A finished experiment returns at once, and nothing is written.
@@ -134,6 +140,7 @@ def take_up(
         return True
     search = search_from_header(header, sampler)
     code = code or stored_code(experiment, header)
+    header = {**header, "resources": resources or header["resources"]}
     with Journal.open(experiment.journal, settings.clock, durability=settings.durability) as journal:
         observers = Observers(settings.callbacks)
         observers.on_start(header)
@@ -190,6 +197,9 @@ def _run(
         manager = Manager(ports, workers)
         manager.recover(replayed)
         finished = manager.run()
+        if finished:
+            settings.executor.close()
+            store.remove_orphans([] if search.best is None else filter(None, [search.best.checkpoint]))
     except KeyboardInterrupt as error:
         raise RunInterrupted(str(experiment.path)) from error
     finally:

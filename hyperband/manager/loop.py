@@ -22,7 +22,7 @@ from hyperband.executors import Batch, Executor, Returned
 from hyperband.manager.dispatch import Dispatcher
 from hyperband.manager.interrupts import Interrupts
 from hyperband.manager.replay import Replayed, job_record
-from hyperband.messages import Action, Checkpoint, Failed, Job, Json, LossCause, Lost, Release, Reported, Stop, to_json
+from hyperband.messages import Action, Checkpoint, Job, Json, LossCause, Lost, Release, Reported, Stop, to_json
 from hyperband.search import Search, Status
 
 #: Longest wait for a result in seconds; then signals are looked at.
@@ -177,7 +177,7 @@ class Manager:
         actions = self._search.tell(event)  # first, so that an event which is refused leaves no line in the journal
         body["wall"] = round(self._ports.clock.wall(), 3)
         self._record(body)
-        if isinstance(event, Reported | Failed) and "seconds" in returned.info:
+        if isinstance(event, Reported) and "seconds" in returned.info:  # how soon one fails says nothing
             self._dispatcher.trained(event.segment.units, returned.info["seconds"])
         if isinstance(event, Lost) and event.cause is LossCause.STORAGE:
             self._storage_fault = event.message

@@ -179,7 +179,7 @@ def best_line(view: ExperimentView, *, lead: str = "best ", metrics: bool = Fals
     """
     best = view.best
     if best is None:
-        return Text("no result yet", style="dim")
+        return Text("no result" if view.finished else "no result yet", style="dim")
     others = [f", {clean(name)} {number(value)}" for name, value in best.metrics.items() if name != view.metric]
     return Text.assemble(
         f"{lead}{clean(view.metric)} ",

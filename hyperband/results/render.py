@@ -77,7 +77,8 @@ def as_text(result: "Result") -> str:
             f"{plural(best.resource, view.unit)}: {settings(best.config)}"
         )
     elif view.first_failure:
-        lines.append(f"no result yet; the first failure: {one_line(view.first_failure)}")
+        still = "no result" if view.finished else "no result yet"
+        lines.append(f"{still}; the first failure: {one_line(view.first_failure)}")
     lines.append(savings(view))
     lines += troubles(view)
     lines += ["", *plain_table(HEAD, map(cells, result.rungs))]

@@ -66,7 +66,7 @@ class BestResult:
         """
         from hyperband.checkpoints import CheckpointStore, decode, restore  # noqa: PLC0415 - only readers of states
 
-        if self.checkpoint is None:
+        if self.checkpoint is None or self.checkpoint.size == 0:  # a curve leaves handles without bytes
             msg = f"trial {self.trial} has no checkpoint: this experiment kept no states"
             raise NoResultError(msg)
         entries = CheckpointStore(self.experiment / "checkpoints").load(self.checkpoint).entries
@@ -84,7 +84,7 @@ class BestResult:
         state = decode(visible[name], name)
         if into is None:
             return state
-        restore(into, state)
+        restore(into, state, name)
         return into
 
     def to_json(self) -> Json:

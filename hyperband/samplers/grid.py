@@ -1,5 +1,6 @@
 """Grid search: every combination of evenly spaced values, in a fixed order."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +14,12 @@ from hyperband.space import DEFAULT_POINTS, Space, check_points
 
 @dataclass(frozen=True, slots=True)
 class GridSampler:
-    """Proposes the configs of ``space.grid(points)`` in its order, the last hyperparameter changing fastest.
+    """Proposes the configs of ``space.grid(points)``, each once, in an order that is spread over the whole grid.
+
+    The order is fixed: config i is place i * stride of the grid, modulo its size, where the stride is near the golden
+    ratio of the size and has no factor in common with it. So the first n configs are no corner of the space, whatever
+    n is; that matters when the plan has fewer trials than the grid has configs, and for brackets, which take
+    consecutive indices.
 
     Args:
         points: How many values a numeric hyperparameter has: one number >= 1 for all, or a dict from paths to
@@ -49,6 +55,14 @@ class GridSampler:
         rng: np.random.Generator,  # noqa: ARG002
         history: History,  # noqa: ARG002
     ) -> Config | None:
-        """Return config ``index`` of the grid, None beyond its end."""
+        """Return the config at place ``index`` of the order above, None beyond the end."""
         grid = space.grid(self.points)
-        return grid[index] if index < grid.size else None
+        return grid[index * _stride(grid.size) % grid.size] if index < grid.size else None
+
+
+def _stride(size: int) -> int:
+    """Return the number nearest below size / golden ratio that is coprime to ``size``, in integers alone."""
+    stride = max(1, size * 618_033_988_749 // 10**12)
+    while math.gcd(stride, size) != 1:
+        stride -= 1
+    return stride

@@ -238,7 +238,8 @@ class Search:
             ours = (-event.resource, self._sign * value, event.trial)
             if ours >= (-best.resource, self._sign * best.value, best.trial):
                 return None
-        self.best = Best(event.trial, event.resource, value, event.checkpoint)
+        config = self.trials[event.trial].config or {}
+        self.best = Best(event.trial, event.resource, value, event.checkpoint, config)
         return best.checkpoint if best else None
 
     def _on_failed(self, event: Failed) -> list[Action]:
@@ -289,7 +290,13 @@ class Search:
             "scheduler": self._state.snapshot(),
             "trials": [trial.to_json() for trial in self.trials.values()],
             "best": self.best
-            and [self.best.trial, self.best.resource, self.best.value, checkpoint_to_json(self.best.checkpoint)],
+            and [
+                self.best.trial,
+                self.best.resource,
+                self.best.value,
+                checkpoint_to_json(self.best.checkpoint),
+                self.best.config,
+            ],
             "history": [[o.trial, o.config, o.resource, o.score] for o in self._history],
             "finish_told": self._finish_told,
         }
@@ -299,7 +306,7 @@ class Search:
         self._state.restore(snapshot["scheduler"])
         self.trials = {row[0]: Trial.from_json(row) for row in snapshot["trials"]}
         best = snapshot["best"]
-        self.best = best and Best(best[0], best[1], best[2], checkpoint_from_json(best[3]))
+        self.best = best and Best(best[0], best[1], best[2], checkpoint_from_json(best[3]), best[4])
         self._history = [Observation(*row) for row in snapshot["history"]]
         self._retries = sorted(t.id for t in self.trials.values() if t.status is Status.WAITING)
         self._in_flight = sum(t.status is Status.RUNNING for t in self.trials.values())

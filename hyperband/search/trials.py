@@ -55,3 +55,4 @@ class Best:
     resource: int
     value: float  #: in the user's own direction
     checkpoint: Checkpoint | None
+    config: Config

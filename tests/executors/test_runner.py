@@ -150,7 +150,7 @@ def test_the_last_value_of_each_key_counts_and_the_curve_is_kept(tmp_path: Path)
 )
 def test_a_broken_contract_is_a_failure_that_says_what_to_do(body: Any, words: str, tmp_path: Path) -> None:
     """Never an exception of the worker."""
-    event = runner(tmp_path, lambda ctx: body(ctx)).run(start(0, 1)).event
+    event = runner(tmp_path, body).run(start(0, 1)).event
     assert isinstance(event, Failed)
     assert words in event.message
     assert event.kind in FailureKind

@@ -72,7 +72,7 @@ def keeping(kept: Path) -> Iterator[None]:
 
     def keep_and_delete(store: CheckpointStore, checkpoint: Checkpoint) -> None:
         kept.mkdir(exist_ok=True)
-        shutil.copy(store.root / f"{checkpoint.name.replace('/', '-')}.ckpt", kept)
+        shutil.copy(store.root / store.file_of(checkpoint), kept)
         delete(store, checkpoint)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -128,6 +128,17 @@ def test_a_grid_gives_each_config_once_and_then_none(space: Space, points: int) 
     assert propose(sampler, space, 0, size + 10**20) is None
 
 
+def test_the_first_configs_of_a_grid_are_spread_over_it() -> None:
+    """A plan that is smaller than the grid sees every option of a choice and the whole range of a number."""
+    space = Space({"a": choice(["p", "q", "r", "s"]), "x": uniform(0, 1)})
+    sampler = GridSampler(25)
+    first = [propose(sampler, space, 0, index) for index in range(12)]
+    assert {config["a"] for config in first if config} == {"p", "q", "r", "s"}
+    values = sorted(config["x"] for config in first if config)
+    assert values[0] < 0.2
+    assert values[-1] > 0.8
+
+
 def test_a_grid_takes_points_by_path() -> None:
     """7 learning rates times (adam, 5 momenta of sgd) times 2 activations."""
     sampler = GridSampler({"lr": 7})
