@@ -12,7 +12,7 @@ from hyperband._version import __version__
 if TYPE_CHECKING:
     from hyperband.api import check_trainable, load, plan, resume, run
     from hyperband.errors import HyperbandError, RunInterrupted
-    from hyperband.executors import Inline, Simulated
+    from hyperband.executors import Inline, RecordedCurves, Simulated
     from hyperband.manager import Callback
     from hyperband.planning import Plan
     from hyperband.results import Result
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "api": ("check_trainable", "load", "plan", "resume", "run"),
     "errors": ("HyperbandError", "RunInterrupted"),
-    "executors": ("Inline", "Simulated"),
+    "executors": ("Inline", "RecordedCurves", "Simulated"),
     "manager": ("Callback",),
     "results": ("Result",),
     "samplers": ("GridSampler", "RandomSampler"),
@@ -63,6 +63,7 @@ __all__ = [
     "Inline",
     "Plan",
     "RandomSampler",
+    "RecordedCurves",
     "Result",
     "RunInterrupted",
     "Search",

@@ -88,7 +88,8 @@ def run(  # noqa: PLR0913 - the package's front door
     """Search the space for the config with the best metric, and return what was found.
 
     Args:
-        trainable: ``train(ctx)``, ``train(config, state, resource)`` or a subclass of ``Trainable``.
+        trainable: ``train(ctx)``, ``train(config, state, resource)`` or a subclass of ``Trainable``; None with an
+            executor that replays curves.
         space: Names to domains, e.g. ``{"lr": loguniform(1e-5, 1e-1)}``.
         metric: Key of the reported metrics that ranks trials.
         mode: ``"min"`` or ``"max"``.
@@ -123,11 +124,12 @@ def run(  # noqa: PLR0913 - the package's front door
         InfeasibleResourcesError: No node can run even one trial.
         RunInterrupted: Ctrl-C or SIGTERM; the message tells how to continue.
     """
-    adapt(trainable)
     chosen = _scheduler(scheduler, max_resource, eta)
     search = Search(space, chosen, sampler, metric=metric, mode=mode, seed=seed)
     wanted = require_resources_mapping(None if resources is None else dict(resources))
     engine = resolve_executor(executor, max_concurrent=max_concurrent, worker_output=worker_output)
+    if trainable is not None or engine.needs_trainable:
+        adapt(trainable)
     if resume not in (True, False, "auto"):
         msg = f"`resume` is {resume!r}, must be True, False or 'auto'"
         raise ConfigurationError(msg)
@@ -137,7 +139,7 @@ def run(  # noqa: PLR0913 - the package's front door
     if durability not in ("full", "none"):
         msg = f"`durability` is {durability!r}, must be 'full' or 'none'"
         raise ConfigurationError(msg)
-    identity = describe(trainable)
+    identity = describe(trainable) if trainable is not None else {"name": "curve", "source": None}
     watchers = [*callbacks, *_progress(progress)]
     clock = SystemClock()
     label = check_name(_default_name(identity, clock) if name is None else name)

@@ -63,6 +63,7 @@ def run(storage: Path, trainable: object = chain, space: object = SPACE, **more:
         ({"resume": "yes", "name": "a"}, ConfigurationError, "`resume` is 'yes'"),
         ({"durability": "some"}, ConfigurationError, "full"),
         ({"trainable": 3}, TrainableError, "a trainable is"),
+        ({"trainable": None}, TrainableError, "a trainable is"),
         ({"trainable": lambda: None}, TrainableError, "takes 0 positional arguments"),
         ({"trainable": lambda a, b: None}, TrainableError, "takes 2 positional arguments"),
         ({"trainable": dict}, TrainableError, "does not subclass hyperband.Trainable"),

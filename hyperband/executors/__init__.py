@@ -2,6 +2,7 @@
 
 from hyperband.errors import ConfigurationError, UnknownNameError, suggest
 from hyperband.executors.base import Batch, Executor, Returned, Work, require_resources_mapping
+from hyperband.executors.curves import RecordedCurves
 from hyperband.executors.inline import Inline
 from hyperband.executors.simulated import Simulated
 
@@ -43,6 +44,7 @@ __all__ = [
     "Batch",
     "Executor",
     "Inline",
+    "RecordedCurves",
     "Returned",
     "Simulated",
     "Work",

@@ -63,6 +63,11 @@ class Executor(Protocol):
         """Its name for people and for the journal."""
         ...
 
+    @property
+    def needs_trainable(self) -> bool:
+        """Whether it runs user code; a simulator that replays curves does not."""
+        ...
+
     def start(self, work: Work) -> int:
         """Bring the workers up and return how many there are; they are numbered from 0.
 

@@ -23,6 +23,7 @@ class Inline:
     """
 
     name = "inline"
+    needs_trainable = True
 
     def __init__(self) -> None:
         self._runner: SegmentRunner | None = None

@@ -64,6 +64,7 @@ class Ray:
     """
 
     name = "ray"
+    needs_trainable = True
 
     def __init__(
         self, *, max_concurrent: int | None = None, address: str | None = None, worker_output: bool = False

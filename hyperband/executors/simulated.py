@@ -50,6 +50,11 @@ class Simulated:
         self._count = 0
         self.busy = 0.0  #: virtual worker-seconds spent training; utilisation = busy / (workers * now)
 
+    @property
+    def needs_trainable(self) -> bool:
+        """Not if there is a curve."""
+        return self._curve is None
+
     def start(self, work: Work) -> int:
         """Begin at virtual time zero."""
         self._metric = work.metric
