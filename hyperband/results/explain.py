@@ -55,6 +55,9 @@ class Explanation:
     def _rung(self, rung: int) -> list[str]:
         """What happened on one rung: its attempts, then the verdict."""
         lines = [f"  {self._attempt(attempt)}" for attempt in self.attempts if attempt.rung == rung]
+        failure = self.trial.failure
+        if failure is not None and failure.rung == rung and failure.kind == "killed":
+            lines.append(f"  given up: {one_line(failure.message)}")
         lines += [f"  {self._verdict(decision)}" for decision in self.trial.decisions if decision.rung == rung]
         if not lines:
             return []

@@ -50,9 +50,10 @@ def test_inline_simulated_and_ray_with_1_2_and_4_workers_are_one_experiment(trai
         executor = hb.Simulated(workers, cost=lambda job: 1 + (job.trial * 7919) % 13)
         simulated = run(storage, f"simulated-{workers}", trainable, 27, executor=executor)
         assert (simulated, simulated.digests) == (inline, inline.digests)
-    for workers in (1, 2, 4):
-        on_ray = run(storage, f"ray-{workers}", trainable, 27, executor="ray", max_concurrent=workers)
-        assert (on_ray, on_ray.digests) == (inline, inline.digests)
+    ray = [run(storage, f"ray-{n}", trainable, 27, executor="ray", max_concurrent=n) for n in (1, 2, 4)]
+    assert ray == [inline] * 3
+    # Whether torch is imported differs between this process and the workers, and its random state is saved if it is.
+    assert ray[0].digests == ray[1].digests == ray[2].digests
 
 
 def copy_until(source: Path, target: Path, records: int) -> None:
