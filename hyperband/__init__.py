@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hyperband._version import __version__
 
 if TYPE_CHECKING:
+    from hyperband import errors
     from hyperband.api import check_trainable, load, plan, resume, run
     from hyperband.errors import HyperbandError, RunInterrupted
     from hyperband.executors import Inline, RecordedCurves, Simulated
@@ -40,9 +41,13 @@ _HOME_OF = {name: room for room, names in _HOMES.items() for name in names} | {"
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used."""
+    if name == "errors":
+        return import_module("hyperband.errors")
     room = _HOME_OF.get(name)
     if room is None:
-        msg = f"module 'hyperband' has no attribute {name!r}"
+        from hyperband.errors import suggest  # noqa: PLC0415 - only for the message
+
+        msg = f"module 'hyperband' has no attribute {name!r}.{suggest(name, __all__)}"
         raise AttributeError(msg)
     value = getattr(import_module(f"hyperband.{room}"), name)
     globals()[name] = value
@@ -74,6 +79,7 @@ __all__ = [
     "__version__",
     "check_trainable",
     "choice",
+    "errors",
     "load",
     "loguniform",
     "plan",

@@ -13,10 +13,12 @@ from typing import Any, Literal
 import cloudpickle
 
 from hyperband.check import check_trainable
+from hyperband.checkpoints import encode
 from hyperband.errors import (
     ChangedExperimentError,
     ConfigurationError,
     RunInterrupted,
+    StateError,
     TrainableError,
     helpful_arguments,
 )
@@ -29,6 +31,7 @@ from hyperband.manager import (
     begin,
     check_name,
     differences,
+    digest_of,
     make_header,
     take_up,
     with_unit,
@@ -107,8 +110,8 @@ def run(  # noqa: PLR0913 - the package's front door
         name: Name of this one below ``storage``; by default the trainable's name and the time.
         seed: The configs depend on it and on nothing else; 0 or more.
         callbacks: Observers of the journal's records.
-        resume: True: continue the experiment of this name, whose space, plan, sampler, metric, seed and trainable
-            must be the same; ``"auto"``: continue it if it exists. ``data`` and ``resources`` are taken as given.
+        resume: True: continue the experiment of this name, whose space, plan, sampler, metric, seed, trainable
+            and data must be the same; ``"auto"``: continue it if it exists. ``resources`` may change.
         durability: ``"full"``: what is committed survives a power cut; ``"none"``: it survives a killed process.
         unit: What one unit of resource is called, for people.
         progress: ``"live"`` table, ``"lines"``, ``"off"``; ``"auto"``: live on a terminal, else off.
@@ -142,14 +145,14 @@ def run(  # noqa: PLR0913 - the package's front door
     identity = describe(trainable) if trainable is not None else {"name": "curve", "source": None}
     watchers = [*callbacks, *_progress(progress)]
     clock = SystemClock()
-    label = check_name(_default_name(identity, clock) if name is None else name)
+    label = _free_name(Path(storage), identity, clock) if name is None else check_name(name)
     experiment = Experiment(Path(storage) / label)
-    code = Code(_pickled(trainable, "trainable"), _pickled_data(data), identity)
+    code = Code(_pickled(trainable, "trainable"), _pickled_data(data), identity, _identity_of_data(data))
     header = make_header(search, code, label, unit, wanted)
     settings = Settings(engine, clock, watchers, durability, handle_signals=handle_signals)
     with _resume_line():
         if resume and (resume is True or experiment.exists()):
-            _require_same(experiment, header)
+            _require_same(experiment, {**header, "data": code.data_identity})
             take_up(experiment, settings, sampler=search.sampler, code=code, resources=wanted)
         else:
             begin(experiment, search, code, header, settings)
@@ -281,11 +284,19 @@ def _scheduler(scheduler: Scheduler | str, max_resource: int | None, eta: int | 
     return resolve_scheduler(scheduler, options)
 
 
+def _free_name(storage: Path, identity: Mapping[str, str | None], clock: SystemClock) -> str:
+    stem = _default_name(identity, clock)
+    number = 1
+    while (storage / (label := stem if number == 1 else f"{stem}-{number}")).exists():
+        number += 1
+    return label
+
+
 def _default_name(identity: Mapping[str, str | None], clock: SystemClock) -> str:
     stem = (identity["name"] or "run").rpartition(":")[2].rpartition(".")[2]
     safe = "".join(c for c in stem if c.isascii() and (c.isalnum() or c in "_-")) or "run"
     moment = datetime.fromtimestamp(clock.wall(), UTC)
-    return f"{safe.lstrip('_-') or 'run'}-{moment:%Y%m%d-%H%M%S-%f}"[:-3]
+    return f"{safe.lstrip('_-') or 'run'}-{moment:%Y%m%d-%H%M%S}"
 
 
 def _progress(kind: ProgressKind) -> list[Callback]:
@@ -299,7 +310,8 @@ def _require_same(experiment: Experiment, header: dict[str, Any]) -> None:
         listing = "\n  ".join(changes)
         msg = (
             f"`{experiment.path}` was begun with other arguments (recorded -> now):\n  {listing}\n"
-            "A resume changes nothing: give the same arguments, use hb.resume(path), or choose another name"
+            "A resume changes nothing: give the same arguments, use hb.resume(path) (with trainable= or data= to put "
+            "others in their place), or choose another name"
         )
         raise ChangedExperimentError(msg)
 
@@ -312,11 +324,28 @@ def _pickled(obj: object, what: str) -> bytes:
     try:
         return bytes(cloudpickle.dumps(obj))
     except Exception as error:
-        msg = f"the {what} cannot be pickled for the workers: {error}; define it in a module and keep open things out"
+        msg = f"the {what} cannot be pickled for the workers: {_culprit(what, obj, error)}"
         raise TrainableError(msg) from error
     finally:
         if module is not None:
             cloudpickle.unregister_pickle_by_value(module)
+
+
+def _identity_of_data(data: Any) -> dict[str, Any] | None:
+    """Return how data is recognised at a resume: a loader by name and source, anything else by its bytes."""
+    pickled = _pickled_data(data)
+    if pickled is None:
+        return None
+    return {"digest": digest_of(pickled), **(describe(data) if callable(data) else {})}
+
+
+def _culprit(what: str, obj: object, error: Exception) -> str:
+    """Return which part of ``obj`` cannot be pickled; the codec of checkpoints knows how to look."""
+    try:
+        encode(what, obj)
+    except StateError as found:
+        return str(found)
+    return f"{error}; define it in a module and keep open files, locks and connections out"
 
 
 def _script_of(obj: object) -> ModuleType | None:

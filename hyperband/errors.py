@@ -229,6 +229,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
     ours = FOREIGN_WORDS.get(name)
     if ours in names:
         return f" Here it is called `{ours}`."
+    if ours is None and name in SCHEDULER_WORDS:
+        return f" It belongs to the scheduler, e.g. SuccessiveHalving({name}=...)."
     if ours in SCHEDULER_WORDS:
         return f" Here that is called `{ours}` and belongs to the scheduler, e.g. SuccessiveHalving({ours}=...)."
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)

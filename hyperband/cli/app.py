@@ -9,7 +9,7 @@ import typer
 from hyperband._version import __version__
 from hyperband.cli import look, plans, train
 
-_PROMISE = "Hyperband on Ray: no epoch is trained twice, no decision is lost, and nobody waits."
+_PROMISE = "Hyperband on Ray: no epoch is trained twice, no decision is lost, and what ran is what was planned."
 
 app = typer.Typer(
     help=_PROMISE,
@@ -32,7 +32,7 @@ def hyperband(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Hyperband on Ray: no epoch is trained twice, no decision is lost, and nobody waits."""
+    """Hyperband on Ray: no epoch is trained twice, no decision is lost, and what ran is what was planned."""
 
 
 class Ended(Exception):  # noqa: N818 - no error by itself

@@ -318,8 +318,14 @@ def _restore_environment(before: dict[str, str | None]) -> None:
             os.environ[name] = value
 
 
-#: Variables that ``ray.init`` sets in the driver; the last would send a later ``breakpoint()`` to Ray.
-_RAY_SETS = ("RAY_AUTH_MODE", "RAY_gcs_rpc_server_reconnect_timeout_s", "PYTHONBREAKPOINT")
+#: Variables that ``ray.init`` sets in the driver; the first would send a later ``breakpoint()`` to Ray.
+_RAY_SETS = (
+    "PYTHONBREAKPOINT",
+    "RAY_AUTH_MODE",
+    "RAY_CLIENT_MODE",
+    "RAY_USAGE_STATS_ENABLED",
+    "RAY_gcs_rpc_server_reconnect_timeout_s",
+)
 _RAY_NAMES = {"cpu": "CPU", "gpu": "GPU"}
 
 

@@ -229,12 +229,12 @@ def _columns(curve: list[tuple[int, dict[str, float]]]) -> Json:
 
 
 def run_file(name: str) -> None:
-    """Run one pickled (work, job, import path) and write the answer beside it as JSON; for a fresh process."""
+    """Run pickled (work, jobs, import path) and write the answers beside it as JSON; for a fresh process."""
     file = Path(name)
-    work, job, path = cloudpickle.loads(file.read_bytes())
+    work, jobs, path = cloudpickle.loads(file.read_bytes())
     sys.path.extend(entry for entry in path if entry not in sys.path)
     set_threads(work.threads)
     runner = SegmentRunner(work, load_data(work.data))
     set_threads(work.threads)
-    result = runner.run(job)
-    file.with_suffix(".json").write_text(json.dumps([to_json(result.event), result.info]))
+    results = [runner.run(job) for job in jobs]
+    file.with_suffix(".json").write_text(json.dumps([[to_json(r.event), r.info] for r in results]))

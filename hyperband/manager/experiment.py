@@ -228,8 +228,20 @@ def differences(old: Json, new: Json) -> list[str]:
     for key in ("metric", "mode", "seed", "sampler"):
         if old[key] != new[key]:
             lines.append(f"{key}: {old[key]!r} -> {new[key]!r}")
+    before, after = (_data_mark(header.get("data")) for header in (old, new))
+    if after not in ("none", before):
+        lines.append(f"data: {before} -> {after}")
     for key in ("name", "source"):
         if old["trainable"][key] != new["trainable"][key]:
             shown = f"{old['trainable'][key]} -> {new['trainable'][key]}"
             lines.append(f"trainable's {'source text' if key == 'source' else 'name'}: {shown}")
     return lines
+
+
+def _data_mark(data: Json | None) -> str:
+    """Return what tells one piece of data from another: a loader's name and source, else a digest."""
+    if data is None:
+        return "none"
+    if data.get("name"):
+        return f"{data['name']} (source {data['source']})"
+    return f"digest {str(data['digest'])[:12]}"

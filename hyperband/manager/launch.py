@@ -4,6 +4,7 @@ The only difference between a new and a resumed run is where the search comes fr
 """
 
 import contextlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,7 +12,7 @@ from typing import Literal
 from hyperband._version import __version__
 from hyperband.checkpoints import CheckpointStore
 from hyperband.clock import Clock
-from hyperband.errors import RunInterrupted
+from hyperband.errors import RunInterrupted, UserError
 from hyperband.executors import Executor, Work
 from hyperband.journal import Journal, read_records
 from hyperband.manager.callbacks import Callback, Observers
@@ -49,6 +50,7 @@ class Code:
     trainable: bytes
     data: bytes | None
     identity: Json = field(default_factory=dict)  #: name and source digest of the trainable
+    data_identity: Json | None = None  #: digest of the data; also name and source digest if it is a loader
 
 
 def make_header(search: Search, code: Code, name: str, unit: str, resources: dict[str, float]) -> Json:
@@ -91,7 +93,9 @@ def begin(experiment: Experiment, search: Search, code: Code, header: Json, sett
     """
     create_directory(experiment.path)
     digest = write_pickle(experiment.trainable, code.trainable)
-    data = None if code.data is None else {"digest": write_pickle(experiment.data, code.data)}
+    data = None
+    if code.data is not None:
+        data = {**(code.data_identity or {}), "digest": write_pickle(experiment.data, code.data)}
     header = {
         **header,
         "trainable": {**header["trainable"], "digest": digest},
@@ -105,7 +109,13 @@ def begin(experiment: Experiment, search: Search, code: Code, header: Json, sett
         journal.commit()
         observers = Observers(settings.callbacks)
         observers.on_start(header)
-        return _run(experiment, search, code, header, settings, journal, observers, Replayed())
+        try:
+            return _run(experiment, search, code, header, settings, journal, observers, Replayed())
+        except UserError:
+            if not search.trials:  # refused before the first trial: the directory holds nothing worth keeping
+                journal.close()
+                shutil.rmtree(experiment.path, ignore_errors=True)
+            raise
 
 
 def take_up(

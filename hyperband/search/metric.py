@@ -28,7 +28,8 @@ def require_mode(mode: object) -> Mode:
     """
     if mode == "min" or mode == "max":  # noqa: PLR1714 - the type checker narrows `==` only
         return mode
-    near = {"minimize": "min", "maximize": "max", "minimise": "min", "maximise": "max"}.get(str(mode).lower())
+    word = str(mode).lower()[:3]
+    near = word if word in ("min", "max") else ""
     hint = f"; write mode={near!r}" if near else ""
     msg = f"`mode` is {mode!r}, must be 'min' or 'max'{hint}"
     raise ConfigurationError(msg)

@@ -39,7 +39,8 @@ class Space:
         parameters = tuple(walk.parameters(root))
         if not parameters:
             message = (
-                f"the space {short(root)} has nothing to search, must have at least one hyperparameter"
+                f"the space {short(root)} has nothing to search, must have at least one hyperparameter "
+                "(a plain list or number is a constant; write hb.choice([...]) to search over a list)"
                 "; add one, for example {'lr': loguniform(1e-5, 1e-1)}"
             )
             raise SpaceError(message)

@@ -76,7 +76,7 @@ class Context:
         self._metrics: dict[str, float] = {}
         self._curve: list[tuple[int, dict[str, float]]] = []
 
-    def steps(self, **objects: object) -> "Steps":
+    def steps(self, *unnamed: object, **objects: object) -> "Steps":
         """Iterate over the units of resource this segment has to train.
 
         On the first step the objects are brought to the state they had when the trial was paused (and so are
@@ -84,6 +84,7 @@ class Context:
         Code after the loop runs at the end of every segment; what it changes is not saved.
 
         Args:
+            *unnamed: None; every object needs a name.
             **objects: What the training changes, by name: anything with ``state_dict``/``load_state_dict``
                 (modules, optimizers, schedulers, scalers), numpy and torch generators, dicts, lists, arrays, and
                 other objects that can be pickled. Numbers and strings belong into ``ctx.state``.
@@ -92,15 +93,18 @@ class Context:
             An iterator over the index of each unit: ``resource``, ..., ``target - 1``.
 
         Raises:
-            TrainableError: It was called before in this segment.
+            TrainableError: It was called before in this segment, or with objects that have no name.
         """
+        if unnamed:
+            msg = "`ctx.steps` takes its objects by name, e.g. ctx.steps(model=model, optimizer=optimizer)"
+            raise TrainableError(msg)
         if self.loop is not None:
             msg = "`ctx.steps` was called twice in one segment; hand all objects to one call"
             raise TrainableError(msg)
         self.loop = Steps(self, objects)
         return self.loop
 
-    def report(self, metrics: Mapping[str, object] | None = None, /, **more: object) -> None:
+    def report(self, metrics: object = None, /, **more: object) -> None:
         """Report metrics of the current unit; the last value of each key in the segment counts.
 
         Args:
@@ -110,6 +114,9 @@ class Context:
         Raises:
             MetricError: A value is not a real number.
         """
+        if metrics is not None and not isinstance(metrics, Mapping):
+            msg = f"`ctx.report` takes metrics by name, e.g. ctx.report(loss={_short(metrics)})"
+            raise MetricError(msg)
         numbers_ = as_numbers({**(metrics or {}), **more})
         self._metrics.update(numbers_)
         unit = self.resource + 1 if self.loop is not None and self.loop.inside else self.resource
