@@ -39,6 +39,7 @@ from hyperband.manager import (
 from hyperband.planning import Plan
 from hyperband.progress import choose_progress
 from hyperband.results import Result, load_result
+from hyperband.results.text import program
 from hyperband.samplers import Sampler
 from hyperband.schedulers import Scheduler, resolve_scheduler
 from hyperband.search import Search
@@ -230,7 +231,8 @@ def _resume_line() -> Iterator[None]:
     try:
         yield
     except RunInterrupted as error:
-        print(f"\nInterrupted; nothing that was committed is lost. Go on with:\n\n  {error.command}\n", file=sys.stderr)  # noqa: T201
+        command = error.command.replace("hyperband", program(), 1)
+        print(f"\nInterrupted; nothing that was committed is lost. Go on with:\n\n  {command}\n", file=sys.stderr)  # noqa: T201
         raise
 
 

@@ -32,10 +32,12 @@ TrialNumber = Annotated[int, typer.Argument(metavar="TRIAL", help="Number of the
 
 def ls(
     storage: Annotated[Path, typer.Argument(help="Directory of experiments.")] = STORAGE,
+    storage_option: Annotated[Path | None, typer.Option("--storage", help="The same, as in `run`.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """List experiments."""
     output = Output(as_json)
+    storage = storage_option or storage
     if storage != STORAGE and not storage.is_dir():
         msg = f"there is no directory `{storage}`"
         raise ExperimentNotFoundError(msg)
@@ -68,7 +70,7 @@ def _entry(path: Path) -> Json:
 
 def _listing(rows: list[Json]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("name", overflow="fold", min_width=8)
+    table.add_column("name", overflow="fold", min_width=min(34, max(len(row["name"]) for row in rows)))
     table.add_column("status", no_wrap=True)
     table.add_column("begun", no_wrap=True)
     for name in ("trials", "trained", "best"):
@@ -79,7 +81,7 @@ def _listing(rows: list[Json]) -> Table:
         if row["status"] == "unreadable":
             table.add_row(Text(clean(row["name"])), status, Text(one_line(row["error"], 60), style="dim"))
             continue
-        begun = datetime.fromtimestamp(row["created"]).astimezone().strftime("%Y-%m-%d %H:%M") if row["created"] else ""
+        begun = datetime.fromtimestamp(row["created"]).astimezone().strftime("%m-%d %H:%M") if row["created"] else ""
         best = "\u2013" if row["best"] is None else f"{clean(row['metric'])} {number(row['best'])}"
         trained = f"{row['units']:,}/{plural(row['units_planned'], clean(row['unit']))}"
         table.add_row(Text(clean(row["name"])), status, begun, f"{row['trials']:,}", trained, best)

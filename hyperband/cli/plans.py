@@ -84,11 +84,12 @@ def totals(planned: Plan) -> Json:
 def plan_table(planned: Plan) -> Table:
     """Return a line per bracket, a cell ``trials @ resource`` per rung."""
     depth = max((len(bracket.rungs) for bracket in planned.brackets), default=0)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    gap = 2 if depth <= 5 else 1
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
     for name in ("bracket", "s", *(f"rung {k}" for k in range(depth)), "segments", f"{clean(planned.unit)}s"):
         table.add_column(name, justify="right", no_wrap=True)
     for index, bracket in enumerate(planned.brackets):
-        cells = [f"{rung.n} @ {rung.resource}" for rung in bracket.rungs]
+        cells = [f"{rung.n} @ {rung.resource}" if depth <= 5 else f"{rung.n}@{rung.resource}" for rung in bracket.rungs]
         cells += [""] * (depth - len(cells))
         table.add_row(str(index), str(bracket.s), *cells, str(bracket.segments), str(bracket.units))
     return table

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from hyperband.progress.table import best_line, clock, rung_table, trouble_line
 from hyperband.results import Result
-from hyperband.results.text import clean, flat, one_line, plural, setting
+from hyperband.results.text import clean, flat, one_line, plural, program, setting
 
 
 def ending(result: Result, *, more: Sequence[tuple[str, str]] = (), wall: float | None = None) -> RenderableType:
@@ -93,17 +93,17 @@ def commands(rows: Iterable[tuple[str, str]]) -> Table:
 
 def next_commands(result: Result) -> list[tuple[str, str]]:
     """Return what to try next; every line works when it is pasted."""
-    path = shlex.quote(str(result.path))
-    rows = [(f"hyperband status {path}", "this table, also while it runs")]
+    path, name = shlex.quote(str(result.path)), program()
+    rows = [(f"{name} status {path}", "this table, also while it runs")]
     trial = telling_trial(result)
     if trial is not None:
-        rows.append((f"hyperband why {path} {trial}", f"why trial {trial} went no further"))
+        rows.append((f"{name} why {path} {trial}", f"why trial {trial} went no further"))
     if result.view.best is not None:
-        rows.append((f"hyperband best {path}", "the best config and its state"))
+        rows.append((f"{name} best {path}", "the best config and its state"))
     if result.status == "finished":
-        rows.append((f"hyperband plan {path}", "what was planned"))
+        rows.append((f"{name} plan {path}", "what was planned"))
     elif result.status != "running":
-        rows.append((f"hyperband resume {path}", "go on from here"))
+        rows.append((f"{name} resume {path}", "go on from here"))
     return rows
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, overload
 from hyperband.errors import ConfigurationError, ExperimentNotFoundError, NoResultError, UnknownNameError, suggest
 from hyperband.journal import JournalReader
 from hyperband.manager.experiment import Experiment
-from hyperband.messages import Checkpoint, Json, checkpoint_to_json
+from hyperband.messages import Checkpoint, Json
 from hyperband.planning import Plan
 from hyperband.results import render
 from hyperband.results.explain import Explanation, explain
 from hyperband.results.liveness import driver_alive
-from hyperband.results.text import flat, one_line
+from hyperband.results.text import flat, number, one_line, settings
 from hyperband.results.values import (
     Failure,
     RungRow,
@@ -95,8 +95,21 @@ class BestResult:
             "value": strict(self.value),
             "resource": self.resource,
             "metrics": strict_metrics(self.metrics),
-            "checkpoint": checkpoint_to_json(self.checkpoint),
+            "checkpoint": self._where(),
         }
+
+    def _where(self) -> Json | None:
+        """Return where the state is, by name; None if there is none."""
+        held = self.checkpoint
+        if held is None:
+            return None
+        file = held.pack or f"{held.name.replace('/', '-')}.ckpt"
+        place = {"file": f"checkpoints/{file}", "offset": held.offset, "size": held.size, "digest": held.digest}
+        return {"trial": held.trial, "resource": held.resource, "attempt": held.attempt, **place}
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        return f"trial {self.trial}: {number(self.value)} after {self.resource}, {settings(self.config)}"
 
 
 class Trials(Sequence[TrialResult]):

@@ -7,7 +7,11 @@ control characters before it is shown, and cut to a length.
 
 import math
 import re
+import shlex
+import shutil
+import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 #: C0 and C1 controls except newline and tab, and the marks that turn the direction of writing around.
@@ -56,6 +60,17 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes}:{rest:02d} min"
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
+
+
+def program() -> str:
+    """Return how this package's command is called here: its path if the shell would not find it by name."""
+    if shutil.which("hyperband"):
+        return "hyperband"
+    script = Path(sys.prefix, "bin", "hyperband")
+    if not script.exists():
+        return "python -m hyperband"
+    near = script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script
+    return shlex.quote(str(near))
 
 
 def plural(count: int, noun: str) -> str:
