@@ -148,13 +148,19 @@ def run(  # noqa: PLR0913 - the package's front door
     clock = SystemClock()
     label = _free_name(Path(storage), identity, clock) if name is None else check_name(name)
     experiment = Experiment(Path(storage) / label)
-    code = Code(_pickled(trainable, "trainable"), _pickled_data(data), identity, _identity_of_data(data))
+    code = Code(
+        _pickled(trainable, "trainable"),
+        _pickled_data(data),
+        identity,
+        _identity_of_data(data),
+        _script_name(trainable),
+    )
     header = make_header(search, code, label, unit, wanted)
     settings = Settings(engine, clock, watchers, durability, handle_signals=handle_signals)
     with _resume_line():
-        if resume and (resume is True or experiment.exists()):
+        if resume and (resume is True or experiment.begun()):
             _require_same(experiment, {**header, "data": code.data_identity})
-            take_up(experiment, settings, sampler=search.sampler, code=code, resources=wanted)
+            take_up(experiment, settings, sampler=search.sampler, resources=wanted)
         else:
             begin(experiment, search, code, header, settings)
     return load_result(experiment.path)
@@ -214,7 +220,7 @@ def resume(  # noqa: PLR0913 - how to run is a matter of its own
         pickled = _pickled_data(data)
         if data is None and header["data"]:
             pickled = experiment.read_pickle(experiment.data, header["data"]["digest"])
-        code = Code(_pickled(trainable, "trainable"), pickled, describe(trainable))
+        code = Code(_pickled(trainable, "trainable"), pickled, describe(trainable), None, _script_name(trainable))
     elif data is not None:
         stored = experiment.read_pickle(experiment.trainable, header["trainable"]["digest"])
         code = Code(stored, _pickled_data(data), header["trainable"])
@@ -359,6 +365,11 @@ def _script_of(obj: object) -> ModuleType | None:
         return None
     installed = {"site-packages", "dist-packages"} & set(Path(file).parts)
     return None if installed or Path(file).is_relative_to(sys.base_prefix) else module
+
+
+def _script_name(obj: object) -> str:
+    module = _script_of(obj)
+    return "" if module is None else module.__name__
 
 
 def _pickled_data(data: Any) -> bytes | None:

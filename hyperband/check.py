@@ -166,7 +166,7 @@ class _Bench:
         directory = self._root / name
         directory.mkdir(exist_ok=True)
         resources = {"cpu": float(self._threads)}
-        return Work(*self._pickled, str(directory), "", self._seed, "none", "", resources)
+        return Work(*self._pickled, str(directory), "", self._seed, "none", resources=resources)
 
     def job(self, start: int, stop: int, before: Reported | None = None, attempt: int = 1) -> Start | Resume:
         """Return the job that trains from ``start``, where ``before`` ended, to ``stop``."""

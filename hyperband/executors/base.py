@@ -23,6 +23,7 @@ class Work:
     metric: str
     seed: int
     durability: Literal["full", "none"] = "full"
+    script: str = ""  #: module that is pickled by value, because it is a script and not installed
     code: str = ""  #: fingerprint of the trainable's source, written into every manifest
     resources: dict[str, float] = field(default_factory=lambda: {"cpu": 1.0})  #: what one worker reserves
 

@@ -4,9 +4,13 @@ Numerical threads are set as in a worker process and the caller's random number 
 a run gives the same results here and on Ray.
 """
 
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
+
+import cloudpickle
 
 from hyperband import randomness
 from hyperband.errors import HyperbandError, TrainableError
@@ -29,10 +33,14 @@ class Inline:
         self._runner: SegmentRunner | None = None
         self._queue: deque[Sequence[Job]] = deque()
         self._threads = 1
+        self._script: Any = None  #: the user's script, a module, while its classes are pickled by value
 
     def start(self, work: Work) -> int:
         """Load the data and the trainable here."""
         self._threads = work.threads
+        self._script = sys.modules.get(work.script)
+        if self._script is not None:  # so that a resume elsewhere finds the classes of the states in the states
+            cloudpickle.register_pickle_by_value(self._script)
         with randomness.preserved():
             try:
                 self._runner = SegmentRunner(work, load_data(work.data))
@@ -61,5 +69,8 @@ class Inline:
 
     def close(self) -> None:
         """Forget everything."""
+        if self._script is not None:
+            cloudpickle.unregister_pickle_by_value(self._script)
+            self._script = None
         self._queue.clear()
         self._runner = None

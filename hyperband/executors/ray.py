@@ -13,20 +13,28 @@ What is used of Ray, and how (DESIGN section 7):
 
 import contextlib
 import json
-import logging
 import os
+import re
 import secrets
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hyperband.errors import InfeasibleResourcesError, StorageError, TrainableError, WorkersLostError
 from hyperband.executors.base import Batch, Returned, Work
+from hyperband.executors.ray_start import (
+    RAY_SETS,
+    loopback_only,
+    no_lecture,
+    private_files,
+    restore_environment,
+    uninterrupted,
+)
 from hyperband.executors.worker import WorkerProcess, load_data_in_worker
 from hyperband.messages import Event, Job, LossCause, Lost, from_json
 from hyperband.planning import require_int
@@ -34,11 +42,16 @@ from hyperband.planning import require_int
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's own future default; silences its warning
 
 import ray
-from ray._private import ray_constants
 from ray.exceptions import RayError
 
 #: A worker that is replaced so often in a row, without one batch coming back from anywhere, will not live.
 MAX_DEATHS_IN_A_ROW = 30
+
+
+#: Seconds to wait for the first worker of a run, and then for the others; who is not there by then is left out.
+FIRST_WORKER_SECONDS, OTHER_WORKERS_SECONDS = 120, 30
+#: Seconds without any worker after which a run is given up (it can be resumed).
+NO_WORKER_SECONDS = 90
 
 
 @dataclass(slots=True)
@@ -84,6 +97,7 @@ class Ray:
         self._probe = ""
         self._turn = 0
         self._deaths = 0
+        self._alive = 0.0  #: when there was a worker last
 
     # --- life --------------------------------------------------------------------------------
 
@@ -97,9 +111,8 @@ class Ray:
             self._probe = f".probe-{secrets.token_hex(8)}"
             Path(work.checkpoints, self._probe).touch()
             self._workers = [self._create() for _ in range(count)]
-            for worker in self._workers:
-                self._check(json.loads(ray.get(worker.opening)))
-                worker.opening = None
+            self._open_all(work)
+            count = len(self._workers)
         except RayError as error:
             self.close()
             msg = f"the workers could not be started: {_first_line(error)}"
@@ -109,11 +122,39 @@ class Ray:
             raise
         return count
 
+    def _open_all(self, work: Work) -> None:
+        """Wait until the workers are ready, but not for those for which the cluster has no room at present.
+
+        Raises:
+            WorkersLostError: There is no room for even one.
+        """
+        openings = [worker.opening for worker in self._workers]
+        first, _ = ray.wait(openings, num_returns=1, timeout=FIRST_WORKER_SECONDS, fetch_local=False)
+        if not first:
+            free = ", ".join(f"{name} {ray.available_resources().get(name, 0):g}" for name in ("CPU", "GPU"))
+            msg = (
+                f"no worker could be started within {FIRST_WORKER_SECONDS} s: one needs {work.resources}, "
+                f"free are {free}; "
+                "end what else runs on this Ray, or ask for less with `resources=`"
+            )
+            raise WorkersLostError(msg)
+        ready, _ = ray.wait(openings, num_returns=len(openings), timeout=OTHER_WORKERS_SECONDS, fetch_local=False)
+        ready = ready or first
+        opened = []
+        for worker in self._workers:
+            if worker.opening in ready:
+                self._check(json.loads(ray.get(worker.opening)))
+                worker.opening = None
+                opened.append(worker)
+            else:
+                ray.kill(worker.actor)
+        self._workers = opened
+
     def _connect(self) -> None:
         if ray.is_initialized():
             return
         self._ours = True
-        self._environment = {name: os.environ.get(name) for name in _RAY_SETS}
+        self._environment = {name: os.environ.get(name) for name in RAY_SETS}
         address = self._address or os.environ.get("RAY_ADDRESS")
         quiet: dict[str, Any] = {"log_to_driver": self._worker_output, "logging_level": "ERROR"}
         if address:
@@ -126,7 +167,7 @@ class Ray:
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
-        with _no_lecture(), _loopback_only(), _private_files():
+        with no_lecture(), loopback_only(), private_files(), uninterrupted():
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -183,7 +224,8 @@ class Ray:
             "max_restarts": 0,
             "max_task_retries": 0,
         }
-        actor = ray.remote(**options)(WorkerProcess).remote(self._work, sys.path, self._data)
+        work = replace(self._work, data=None)  # the data is in the object store already, once
+        actor = ray.remote(**options)(WorkerProcess).remote(work, sys.path, self._data)
         return _Worker(actor, actor.open.remote(self._probe))
 
     def _check(self, answer: dict[str, Any]) -> None:
@@ -202,13 +244,14 @@ class Ray:
         if ray.is_initialized():
             for worker in self._workers:
                 ray.kill(worker.actor)
-            if self._ours:
-                ray.shutdown()
-                _restore_environment(self._environment)
+        if self._ours:
+            ray.shutdown()
+            restore_environment(self._environment)
         if self._work is not None and self._probe:
             Path(self._work.checkpoints, self._probe).unlink(missing_ok=True)
         if self._watchdog is not None:
-            self._watchdog.communicate()  # closes the pipe, and waits until everything is gone
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a fork of the user's may hold the pipe open
+                self._watchdog.communicate(b"x", timeout=30)  # waits until everything is gone
         self._workers, self._data, self._temporary, self._ours, self._watchdog = [], None, None, False, None
 
     # --- work --------------------------------------------------------------------------------
@@ -224,6 +267,7 @@ class Ray:
         owners.update(
             {worker.opening: number for number, worker in enumerate(self._workers) if worker.opening is not None}
         )
+        self._require_some_worker()
         if not owners:
             return []
         refs = list(owners)
@@ -238,6 +282,14 @@ class Ray:
         for ref in ready:
             batches += self._take(owners[ref], ref)
         return batches
+
+    def _require_some_worker(self) -> None:
+        """Raise if every worker has been waiting for its successor for too long: the node or Ray itself is gone."""
+        if any(worker.opening is None for worker in self._workers):
+            self._alive = time.monotonic()
+        elif time.monotonic() - self._alive > NO_WORKER_SECONDS:
+            msg = f"all workers died, and none came back within {NO_WORKER_SECONDS} s: Ray or its node is gone"
+            raise WorkersLostError(msg)
 
     def _take(self, number: int, ref: Any) -> list[Batch]:
         worker = self._workers[number]
@@ -276,56 +328,6 @@ class Ray:
         return time.monotonic()
 
 
-@contextlib.contextmanager
-def _no_lecture() -> Iterator[None]:
-    """Keep Ray from announcing that token authentication is on; it always is for a local start, and should be."""
-    logger = logging.getLogger("ray._private.authentication.authentication_token_setup")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-@contextlib.contextmanager
-def _loopback_only() -> Iterator[None]:
-    """Let Ray bind to 127.0.0.1 and nothing else, as it does by itself on macOS and Windows but not on Linux."""
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
-
-
-@contextlib.contextmanager
-def _private_files() -> Iterator[None]:
-    """Let what Ray writes while it starts, its token above all, be readable by this user alone."""
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-def _restore_environment(before: dict[str, str | None]) -> None:
-    """Take back the variables that Ray sets in the driver and leaves behind."""
-    for name, value in before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
-#: Variables that ``ray.init`` sets in the driver; the first would send a later ``breakpoint()`` to Ray.
-_RAY_SETS = (
-    "PYTHONBREAKPOINT",
-    "RAY_AUTH_MODE",
-    "RAY_CLIENT_MODE",
-    "RAY_USAGE_STATS_ENABLED",
-    "RAY_gcs_rpc_server_reconnect_timeout_s",
-)
 _RAY_NAMES = {"cpu": "CPU", "gpu": "GPU"}
 
 
@@ -334,4 +336,5 @@ def _event(body: dict[str, Any]) -> Event:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
+    return (plain.splitlines() or [type(error).__name__])[0][:300]

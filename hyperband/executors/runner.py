@@ -6,6 +6,8 @@ objects of the user's code.
 """
 
 import copy
+import functools
+import inspect
 import json
 import sys
 import time
@@ -22,6 +24,7 @@ from hyperband import randomness
 from hyperband.checkpoints import PACK_BYTES, SMALL, CheckpointStore, Encoded
 from hyperband.errors import CheckpointDamagedError, HyperbandError, MetricError, StateError, StorageError
 from hyperband.executors.base import Returned, Work
+from hyperband.executors.isolation import isolated
 from hyperband.executors.port import Port
 from hyperband.executors.threads import set_threads
 from hyperband.messages import (
@@ -45,6 +48,8 @@ from hyperband.trainable import Context, adapt
 WARM_BYTES: Final = 64 * 2**20
 #: Living objects of class trainables a worker keeps. More would hold several models on one device.
 WARM_OBJECTS: Final = 1
+#: Reports of one segment that travel to the journal; of more, every n-th is taken.
+CURVE_LIMIT: Final = 500
 #: Characters of a traceback that travel to the journal.
 TRACEBACK_LIMIT: Final = 8000
 
@@ -128,7 +133,8 @@ class SegmentRunner:
         info: Json = {}
         event: Event
         try:
-            trained = self._train(job, info)
+            with isolated():
+                trained = self._train(job, info)
         except CheckpointDamagedError as error:
             event = Lost(job.trial, job.segment, job.attempt, LossCause.CHECKPOINT, str(error))
         except StorageError as error:
@@ -137,7 +143,7 @@ class SegmentRunner:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a trainable raises is its own failure, SystemExit too
             event = _failed(job, error)
-            info["traceback"] = _tail(traceback.format_exc())
+            info["traceback"] = _traceback()
         else:
             info["seconds"] = round(time.perf_counter() - began, 6)
             return trained
@@ -158,7 +164,7 @@ class SegmentRunner:
         if self._work.metric:  # a check of the trainable alone ranks nothing
             read_metric(ctx.reported, self._work.metric)
         if len(ctx.curve) > 1:
-            info["curve"] = _columns(ctx.curve)
+            info["curve"] = _columns(ctx.curve[:: -(-len(ctx.curve) // CURVE_LIMIT)])
         return _Trained(job, ctx.reported, ctx.resource, done, port.entries, keep, info)
 
     def _commit(self, staged: Sequence["_Trained"]) -> list[Returned]:
@@ -173,6 +179,12 @@ class SegmentRunner:
                 checkpoints = self._store.commit_pack(items, code=self._work.code)
             except StorageError as error:
                 returned += [Returned(t.lost(str(error)), t.info) for t in group]
+                continue
+            except Exception as error:  # noqa: BLE001 - a state that no manifest can describe is its own trial's fault
+                if len(group) > 1:
+                    returned += [one for trained in group for one in self._commit([trained])]
+                else:
+                    returned.append(Returned(_failed(group[0].job, StateError(f"the state: {error!r}")), group[0].info))
                 continue
             for trained, checkpoint in zip(group, checkpoints, strict=True):
                 self._remember(checkpoint, trained.entries, trained.living)
@@ -205,14 +217,24 @@ def load_data(source: bytes | None) -> Any:
     if source is None:
         return None
     data = cloudpickle.loads(source)
-    return data() if callable(data) else data
+    return data() if inspect.isroutine(data) or isinstance(data, functools.partial) else data
 
 
 def _failed(job: Job, error: BaseException) -> Failed:
     kinds = {MetricError: FailureKind.METRIC, StateError: FailureKind.STATE}
     kind = next((kind for cls, kind in kinds.items() if isinstance(error, cls)), FailureKind.EXCEPTION)
-    summary = str(error) if isinstance(error, HyperbandError) else "".join(traceback.format_exception_only(error))
+    try:
+        summary = str(error) if isinstance(error, HyperbandError) else "".join(traceback.format_exception_only(error))
+    except Exception:  # noqa: BLE001 - an exception that cannot be printed is still one
+        summary = type(error).__name__
     return Failed(job.trial, job.segment, job.attempt, kind, _tail(summary.strip(), 1000))
+
+
+def _traceback() -> str:
+    try:
+        return _tail(traceback.format_exc())
+    except Exception:  # noqa: BLE001 - see _failed
+        return "(the traceback cannot be printed)"
 
 
 def _tail(text: str, limit: int = TRACEBACK_LIMIT) -> str:

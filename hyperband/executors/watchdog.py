@@ -51,11 +51,11 @@ def clean_up(directory: str, driver: int) -> None:
 
 
 def main() -> None:
-    """Wait for the pipe to break, then clean up."""
+    """Wait for a byte or for the pipe to break, then clean up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     driver = os.getppid()
-    sys.stdin.buffer.read()
+    sys.stdin.buffer.read(1)
     clean_up(sys.argv[1], driver)
 
 

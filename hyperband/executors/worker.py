@@ -6,6 +6,7 @@ returns is text: the driver never rebuilds an object or an exception of the user
 
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -43,6 +44,9 @@ class WorkerProcess:
         Returns:
             JSON with ``pid``, and ``error`` and ``traceback`` or ``shared: false`` if something is wrong.
         """
+        # Ray's own handler raises SystemExit in the middle of training, which would look like the trial's own failure;
+        # a worker that is told to go is lost, and its segments are trained again.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
         try:
             extend_path(self._path)
             set_threads(self._work.threads)

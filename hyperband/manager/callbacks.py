@@ -1,5 +1,6 @@
 """Observers of a run: they see each journal record once it is durable, and can change nothing."""
 
+import copy
 import logging
 from collections.abc import Sequence
 
@@ -32,7 +33,7 @@ class Observers:
 
     def on_start(self, header: Json) -> None:
         """Tell all of them."""
-        self._tell("on_start", header)
+        self._tell("on_start", copy.deepcopy(header))
 
     def on_record(self, record: Json) -> None:
         """Tell all of them."""

@@ -40,6 +40,11 @@ class Dispatcher:
         return sum(self._outstanding) + len(self._alone)
 
     @property
+    def outstanding(self) -> int:
+        """Batches that were submitted and have not come back."""
+        return sum(self._outstanding)
+
+    @property
     def lonely(self) -> int:
         """Jobs that wait for an idle worker of their own."""
         return len(self._alone)

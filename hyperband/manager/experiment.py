@@ -13,10 +13,12 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from hyperband.clock import Clock
 from hyperband.errors import (
     ChangedExperimentError,
     CheckpointDamagedError,
@@ -26,7 +28,7 @@ from hyperband.errors import (
     JournalDamagedError,
     StorageError,
 )
-from hyperband.journal import read_records
+from hyperband.journal import Journal, read_records
 from hyperband.messages import Json
 from hyperband.planning import Plan
 from hyperband.samplers import Sampler, sampler_from_json
@@ -68,6 +70,10 @@ class Experiment:
     def exists(self) -> bool:
         """Return whether a journal has been begun here."""
         return (self.journal / "000001.jsonl").exists()
+
+    def begun(self) -> bool:
+        """Return whether a header has been written, so that it can be resumed."""
+        return self.exists() and any(True for record in read_records(self.journal) if record["type"] == "experiment")
 
     def header(self) -> Json:
         """Return the record that says what the experiment is.
@@ -125,7 +131,7 @@ def check_name(name: object) -> str:
     return name
 
 
-def create_directory(path: Path) -> None:
+def create_directory(path: Path, clock: Clock) -> None:
     """Make the directory of a new experiment.
 
     Raises:
@@ -134,7 +140,9 @@ def create_directory(path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not _given_up(path):
+        if _given_up(path):
+            _clear(Experiment(path), clock)
+        else:
             path.mkdir(mode=0o700)
         Experiment(path).checkpoints.mkdir(mode=0o700, exist_ok=True)
     except FileExistsError as error:
@@ -152,15 +160,22 @@ def create_directory(path: Path) -> None:
 
 
 def _given_up(path: Path) -> bool:
-    """Return whether a driver died here before the header was written: then nothing was trained or decided."""
+    """Return whether a driver died here, or was refused, before the first trial: then there is nothing to lose."""
     experiment = Experiment(path)
     ours = {experiment.journal.name, experiment.checkpoints.name, experiment.trainable.name, experiment.data.name}
     if not path.is_dir():
         return False
     names = {entry.name for entry in path.iterdir()}
-    if not names or not all(name in ours or name.startswith(".") for name in names):
+    if not all(name in ours or name.startswith(".") for name in names):
         return False
-    return not (experiment.exists() and any(True for r in read_records(experiment.journal) if r["type"] != "epoch"))
+    return not (experiment.exists() and any(True for r in read_records(experiment.journal) if r["type"] == "start"))
+
+
+def _clear(experiment: Experiment, clock: Clock) -> None:
+    """Remove the journal that a driver left without a trial, unless that driver is alive (``LockedError``)."""
+    if experiment.begun():
+        with Journal.open(experiment.journal, clock, durability="none"):
+            shutil.rmtree(experiment.journal)
 
 
 def write_pickle(file: Path, content: bytes) -> str:

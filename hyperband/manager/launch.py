@@ -51,6 +51,7 @@ class Code:
     data: bytes | None
     identity: Json = field(default_factory=dict)  #: name and source digest of the trainable
     data_identity: Json | None = None  #: digest of the data; also name and source digest if it is a loader
+    script: str = ""  #: name of the trainable's module if that was pickled by value
 
 
 def make_header(search: Search, code: Code, name: str, unit: str, resources: dict[str, float]) -> Json:
@@ -91,20 +92,21 @@ def begin(experiment: Experiment, search: Search, code: Code, header: Json, sett
         ExperimentExistsError: There is something at this path.
         RunInterrupted: It was stopped, and can be resumed.
     """
-    create_directory(experiment.path)
-    digest = write_pickle(experiment.trainable, code.trainable)
-    data = None
-    if code.data is not None:
-        data = {**(code.data_identity or {}), "digest": write_pickle(experiment.data, code.data)}
-    header = {
-        **header,
-        "trainable": {**header["trainable"], "digest": digest},
-        "data": data,
-        "executor": settings.executor.name,
-        "durability": settings.durability,
-        "created": round(settings.clock.wall(), 3),
-    }
+    create_directory(experiment.path, settings.clock)
     with Journal.create(experiment.journal, settings.clock, durability=settings.durability) as journal:
+        # The lock is ours from here on: a second driver that begins the same experiment can write nothing any more.
+        digest = write_pickle(experiment.trainable, code.trainable)
+        data = None
+        if code.data is not None:
+            data = {**(code.data_identity or {}), "digest": write_pickle(experiment.data, code.data)}
+        header = {
+            **header,
+            "trainable": {**header["trainable"], "digest": digest},
+            "data": data,
+            "executor": settings.executor.name,
+            "durability": settings.durability,
+            "created": round(settings.clock.wall(), 3),
+        }
         journal.append(header)
         journal.commit()
         observers = Observers(settings.callbacks)
@@ -187,6 +189,7 @@ def _run(
         header["metric"],
         header["seed"],
         settings.durability,
+        code.script,
         header["trainable"].get("source") or "",
         header["resources"],
     )

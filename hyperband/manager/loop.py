@@ -132,7 +132,7 @@ class Manager:
         self._record({"type": "interrupted", "signal": signal_name})
         self._commit()
         deadline = self._executor.now() + self._ports.drain_seconds
-        while self._search.in_flight and self._dispatcher.in_flight and self._executor.now() < deadline:
+        while self._dispatcher.outstanding and self._executor.now() < deadline:
             batches = self._executor.wait(TICK)
             self._absorb(batches)
             self._commit()

@@ -13,6 +13,9 @@ from typing import Any, Protocol
 from hyperband.errors import MetricError, TrainableError
 from hyperband.messages import Config, Segment
 
+#: Most metrics in one report, and most characters in a name: they travel through the journal.
+MAX_METRICS, MAX_NAME = 1000, 300
+
 
 class StatePort(Protocol):
     """How a context reaches the state of its trial. All names are keys of the checkpoint."""
@@ -184,7 +187,16 @@ def as_numbers(metrics: Mapping[str, object]) -> dict[str, float]:
             shown = f"{type(value).__name__} ({_short(value)})"
             msg = f"the metric `{name}` is a {shown}; report a real number, e.g. float(...)"
             raise MetricError(msg)
-        plain[str(name)] = operator.index(number) if hasattr(number, "__index__") else float(number)
+        try:
+            plain[str(name)] = float(number)
+        except OverflowError:
+            msg = f"the metric `{_short(name)}` is an integer too large for a float; report a real number"
+            raise MetricError(msg) from None
+        if hasattr(number, "__index__") and abs(plain[str(name)]) < 2**53:
+            plain[str(name)] = operator.index(number)
+    if len(plain) > MAX_METRICS or any(len(name) > MAX_NAME for name in plain):
+        msg = f"{len(plain)} metrics were reported; at most {MAX_METRICS}, with names of at most {MAX_NAME} characters"
+        raise MetricError(msg)
     return plain
 
 

@@ -201,6 +201,8 @@ def adapt(trainable: object) -> Adapter:
         msg = f"the trainable is a {type(trainable).__name__}; {_SHAPES}"
         raise TrainableError(msg)
     required = _required_arguments(trainable)
+    if required < 3 and [*inspect.signature(trainable).parameters][:3] == ["config", "state", "resource"]:
+        required = 3  # train(config, state=None, resource=1): defaults do not make it another shape
     if required == 1:
         return LoopAdapter(trainable)
     if required == 3:
