@@ -117,7 +117,7 @@ def driver_time() -> dict[int, float]:
         executor = hb.Simulated(2, curve=lambda config, _: {"loss": config["x"]}, cost=lambda _: 0.001)
         scheduler = hb.SuccessiveHalving(max_resource=27, eta=3, n_configs=trials)
         best = float("inf")
-        for _ in range(3 if trials < 10_000 else 1):
+        for _ in range(3):
             with tempfile.TemporaryDirectory() as directory:
                 watch = engine(directory, "driver", scheduler, executor=executor)
                 best = min(best, (watch.ended - watch.began) / watch.segments)
