@@ -153,7 +153,7 @@ class InternalError(HyperbandError):
 
 
 class InvariantError(InternalError):
-    """An invariant of the search is violated (RELIABILITY: fifteen scheduler invariants)."""
+    """An invariant of the search is violated (see ``Search.check_invariants``)."""
 
 
 class LivenessError(InternalError):

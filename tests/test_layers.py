@@ -1,6 +1,6 @@
 """The law of the house: who may import whom, where Ray may live, and who may unpickle.
 
-The tables below are the law; DESIGN and CONTRIBUTING explain it. A new room (a module or package directly below
+The tables below are the law; CONTRIBUTING explains it. A new room (a module or package directly below
 ``hyperband/``) has to be entered in ``LAYERS`` before it can be imported by anybody.
 """
 

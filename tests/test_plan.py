@@ -12,7 +12,7 @@ from hyperband.errors import ConfigurationError, UnknownNameError
 from hyperband.planning import Plan, power_steps, rung_resources, rung_sizes
 from hyperband.schedulers import FIFO, Hyperband, SuccessiveHalving
 
-# ALGORITHMS.md 3.1, copied from Li et al. 2018, pages 8 and 9, and from the ceil variant of Ray Tune.
+# Copied from Li et al. 2018, pages 8 and 9, and from the ceil variant of Ray Tune.
 R81 = {
     "paper": [[81, 27, 9, 3, 1], [34, 11, 3, 1], [15, 5, 1], [8, 2], [5]],
     "ceil": [[81, 27, 9, 3, 1], [34, 12, 4, 2], [15, 5, 2], [8, 3], [5]],

@@ -1,6 +1,6 @@
 """A fixed pool of long-lived Ray actors that run any trial's segments. The only file that imports Ray.
 
-What is used of Ray, and how (DESIGN section 7):
+What is used of Ray, and how:
 
 * ``ray.wait`` only on batches in flight (at most a few per worker), ``fetch_local=False``; after the first ready one
   all others that are ready are drained without waiting. ``ray.wait`` returns in input order, so the order is rotated

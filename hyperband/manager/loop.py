@@ -7,7 +7,7 @@ It is the only place that knows both sides, the pure search and the executor. On
 3. **commit** the journal: one write and one fsync for the whole turn;
 4. only then **act**: submit the jobs, delete released checkpoints, call the observers.
 
-So nothing happens in the world that is not on disk before (DESIGN section 4, promise 7), and a driver killed at any
+So nothing happens in the world that is not on disk before, and a driver killed at any
 moment leaves a journal whose fold is the state it died in.
 """
 

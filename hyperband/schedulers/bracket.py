@@ -128,7 +128,7 @@ class Bracket:
         self._done = set(snapshot["done"])
 
     def check_invariants(self) -> None:
-        """Slots are conserved: waiting + running + decided = entered <= planned (RELIABILITY 4.2, number 5)."""
+        """Slots are conserved: waiting + running + decided = entered <= planned."""
         if self.finished:
             if self._ready or self._running or self._results:
                 self._broken("a finished bracket still has trials")

@@ -2,10 +2,10 @@
 
 This is the only place that knows a trial as a whole: its config, where it stands, which attempt holds the lease of
 its segment, which checkpoint it would resume from. It has no clock, no files and no executor, so the journal can be
-replayed through it and must produce the same actions (DESIGN section 4, promise 8).
+replayed through it and must produce the same actions.
 
 Rules of the lease: a segment has at most one live attempt; attempts are numbered 1, 2, 3 ... without gaps; a result
-counts only if it carries the number that holds the lease (RELIABILITY 4.2, numbers 1 and 2).
+counts only if it carries the number that holds the lease.
 """
 
 import heapq
@@ -313,7 +313,7 @@ class Search:
         self._finish_told = snapshot["finish_told"]
 
     def check_invariants(self) -> None:
-        """Raise ``InvariantError`` if a law of RELIABILITY section 4.2 does not hold. O(trials): for tests."""
+        """Raise ``InvariantError`` if a law of the search does not hold. O(trials): for tests."""
         self._state.check_invariants()
         running = sum(t.status is Status.RUNNING for t in self.trials.values())
         waiting = sorted(t.id for t in self.trials.values() if t.status is Status.WAITING)

@@ -42,7 +42,7 @@ def run(storage: Path, name: str, trainable: object = chain, max_resource: int =
 @pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.parametrize("trainable", [chain, noisy_loop, NoisyObject], ids=["function", "loop", "class"])
 def test_inline_simulated_and_ray_with_1_2_and_4_workers_are_one_experiment(trainable: object, storage: Path) -> None:
-    """Same configs, same rung tables, same states to the byte, same winner (promise 9)."""
+    """Same configs, same rung tables, same states to the byte, same winner."""
     inline = run(storage, "inline", trainable, 27)
     assert inline.winner is not None
     assert len(inline.configs) == 49
@@ -139,7 +139,7 @@ def test_a_moved_experiment_resumes(recorded: tuple[Path, Outcome], tmp_path: Pa
 
 
 def test_every_journal_replays_to_the_state_it_died_in(recorded: tuple[Path, Outcome]) -> None:
-    """Live state is the fold of the journal, for each prefix of it (promise 8)."""
+    """Live state is the fold of the journal, for each prefix of it."""
     source, _ = recorded
     experiment = Experiment(source)
     records = list(read_records(experiment.journal))

@@ -88,7 +88,7 @@ def test_a_full_disk_pauses_the_experiment_and_costs_nothing(storage: Path) -> N
 def test_nothing_is_submitted_or_deleted_before_its_record_is_durable(
     storage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Durable before released (promise 7), watched from outside: at each submission the file holds its record."""
+    """Durable before released, watched from outside: at each submission the file holds its record."""
     submitted, deleted = [], []
 
     def written(directory: Path) -> list[dict[str, Any]]:
@@ -176,7 +176,7 @@ class Forgetful(Inline):
 
 
 def test_when_nothing_can_go_on_it_is_said_with_the_whole_story(storage: Path) -> None:
-    """Liveness (promise 3): never a silent hang."""
+    """Liveness: never a silent hang."""
     with pytest.raises(LivenessError, match="nothing is in flight"):
         run(storage, Forgetful())
 

@@ -1,4 +1,4 @@
-"""A bad trial is its own problem: on a real Ray, in any rung, whatever goes wrong (promise 10)."""
+"""A bad trial is its own problem: on a real Ray, in any rung, whatever goes wrong."""
 
 from pathlib import Path
 from typing import Any

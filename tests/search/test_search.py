@@ -101,7 +101,7 @@ def test_what_ran_is_what_was_planned(scheduler: Scheduler) -> None:
 @given(seed=st.integers(0, 2**32), workers=st.integers(1, 40))
 @settings(derandomize=True, max_examples=25)
 def test_order_and_number_of_workers_change_no_decision(scheduler: Scheduler, seed: int, workers: int) -> None:
-    """Synchronous brackets with a non-adaptive sampler: the same decisions and the same winner (promise 9)."""
+    """Synchronous brackets with a non-adaptive sampler: the same decisions and the same winner."""
     reference, other = new_search(scheduler), new_search(scheduler)
     expected = decisions(drive(reference, 0))
     assert decisions(drive(other, seed, workers)) == expected
