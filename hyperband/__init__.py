@@ -29,6 +29,7 @@ _HOMES = {
     "errors": ("HyperbandError", "RunInterrupted"),
     "executors": ("Inline", "RecordedCurves", "Simulated"),
     "manager": ("Callback",),
+    "planning": ("Plan",),
     "results": ("Result",),
     "samplers": ("GridSampler", "RandomSampler"),
     "schedulers": ("FIFO", "Hyperband", "SuccessiveHalving"),
@@ -36,7 +37,7 @@ _HOMES = {
     "space": ("Space", "choice", "loguniform", "randint", "uniform"),
     "trainable": ("Context", "Trainable"),
 }
-_HOME_OF = {name: room for room, names in _HOMES.items() for name in names} | {"Plan": "planning"}
+_HOME_OF = {name: room for room, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:

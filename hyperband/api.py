@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -148,18 +149,15 @@ def run(  # noqa: PLR0913 - the package's front door
     clock = SystemClock()
     label = _free_name(Path(storage), identity, clock) if name is None else check_name(name)
     experiment = Experiment(Path(storage) / label)
-    code = Code(
-        _pickled(trainable, "trainable"),
-        _pickled_data(data),
-        identity,
-        _identity_of_data(data),
-        _script_name(trainable),
-    )
+    source = describe(data) if callable(data) else {}
+    pickled = _pickled(trainable, "trainable")
+    code = Code(pickled, _pickled_data(data), identity, source, _script_name(trainable))
     header = make_header(search, code, label, unit, wanted)
     settings = Settings(engine, clock, watchers, durability, handle_signals=handle_signals)
     with _resume_line():
         if resume and (resume is True or experiment.begun()):
-            _require_same(experiment, {**header, "data": code.data_identity})
+            digest = None if code.data is None else {**source, "digest": digest_of(code.data)}
+            _require_same(experiment, {**header, "data": digest})
             take_up(experiment, settings, sampler=search.sampler, resources=wanted)
         else:
             begin(experiment, search, code, header, settings)
@@ -220,7 +218,7 @@ def resume(  # noqa: PLR0913 - how to run is a matter of its own
         pickled = _pickled_data(data)
         if data is None and header["data"]:
             pickled = experiment.read_pickle(experiment.data, header["data"]["digest"])
-        code = Code(_pickled(trainable, "trainable"), pickled, describe(trainable), None, _script_name(trainable))
+        code = Code(_pickled(trainable, "trainable"), pickled, describe(trainable), {}, _script_name(trainable))
     elif data is not None:
         stored = experiment.read_pickle(experiment.trainable, header["trainable"]["digest"])
         code = Code(stored, _pickled_data(data), header["trainable"])
@@ -237,7 +235,7 @@ def _resume_line() -> Iterator[None]:
     try:
         yield
     except RunInterrupted as error:
-        command = error.command.replace("hyperband", program(), 1)
+        command = f"{program()} resume {shlex.quote(error.path)}"
         print(f"\nInterrupted; nothing that was committed is lost. Go on with:\n\n  {command}\n", file=sys.stderr)  # noqa: T201
         raise
 
@@ -337,14 +335,6 @@ def _pickled(obj: object, what: str) -> bytes:
     finally:
         if module is not None:
             cloudpickle.unregister_pickle_by_value(module)
-
-
-def _identity_of_data(data: Any) -> dict[str, Any] | None:
-    """Return how data is recognised at a resume: a loader by name and source, anything else by its bytes."""
-    pickled = _pickled_data(data)
-    if pickled is None:
-        return None
-    return {"digest": digest_of(pickled), **(describe(data) if callable(data) else {})}
 
 
 def _culprit(what: str, obj: object, error: Exception) -> str:

@@ -24,7 +24,7 @@ Paths are made of three integers only and opened relative to the root, and no li
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -126,32 +126,11 @@ class CheckpointStore:
         stem = _stem(trial, resource, attempt)
         manifest, checkpoint = manifests.build(trial, resource, attempt, entries, code)
         pieces = container.pieces(entries.values(), manifest)
-        temporary = f".{stem}.{os.urandom(8).hex()}.tmp"
-        durable = self.durability == "full"
-        try:
-            root = self._open_root()
-            try:
-                files.write_new(root, temporary, pieces, durable=durable)
-                try:
-                    files.publish(root, temporary, stem + SUFFIX)
-                except FileExistsError:
-                    self._settle(root, temporary, checkpoint, replace_orphan=replace_orphan)
-                if durable:
-                    os.fsync(root)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary, dir_fd=root)
-                raise
-            finally:
-                os.close(root)
-        except OSError as error:
-            if isinstance(error, StorageError):
-                raise
-            message = (
-                f"the checkpoint `{checkpoint.name}` could not be written to `{self.root}`: {error.strerror}; earlier "
-                "checkpoints are safe; make the storage writable (space, quota, permissions) and resume"
-            )
-            raise StorageError(message) from error
+
+        def settle(root: int, temporary: str) -> None:
+            self._settle(root, temporary, checkpoint, replace_orphan=replace_orphan)
+
+        self._write(stem, stem + SUFFIX, pieces, f"the checkpoint `{checkpoint.name}`", settle)
         return checkpoint
 
     def commit_pack(self, items: Sequence[Item], *, code: str = "") -> list[Checkpoint]:
@@ -180,13 +159,38 @@ class CheckpointStore:
             checkpoints.append(replace(checkpoint, pack=name + SUFFIX, offset=offset, length=length))
             pieces += own
             offset += length
-        temporary = f".pack-{len(items)}.{os.urandom(8).hex()}.tmp"
+        self._write(f"pack-{len(items)}", name + SUFFIX, pieces, f"the {len(items)} checkpoints of a pack")
+        return checkpoints
+
+    def _write(
+        self,
+        stem: str,
+        name: str,
+        pieces: Sequence[bytes],
+        what: str,
+        settle: Callable[[int, str], None] | None = None,
+    ) -> None:
+        """Write a file under a temporary name, sync it, and give it its own; what fails leaves nothing.
+
+        Args:
+            stem: Beginning of the temporary name.
+            name: Its own name.
+            pieces: Its content.
+            what: What error messages call it.
+            settle: What to do with the finished temporary file if the name is taken; None: that is an error.
+        """
+        temporary = f".{stem}.{os.urandom(8).hex()}.tmp"
         durable = self.durability == "full"
         try:
             root = self._open_root()
             try:
                 files.write_new(root, temporary, pieces, durable=durable)
-                files.publish(root, temporary, name + SUFFIX)
+                try:
+                    files.publish(root, temporary, name)
+                except FileExistsError:
+                    if settle is None:
+                        raise
+                    settle(root, temporary)
                 if durable:
                     os.fsync(root)
             except BaseException:
@@ -196,12 +200,13 @@ class CheckpointStore:
             finally:
                 os.close(root)
         except OSError as error:
+            if isinstance(error, StorageError):
+                raise
             message = (
-                f"{len(items)} checkpoints could not be written to `{self.root}`: {error.strerror}; earlier ones are "
-                "safe; make the storage writable (space, quota, permissions) and resume"
+                f"{what} could not be written to `{self.root}`: {error.strerror}; earlier "
+                "checkpoints are safe; make the storage writable (space, quota, permissions) and resume"
             )
             raise StorageError(message) from error
-        return checkpoints
 
     def load(self, checkpoint: Checkpoint) -> Saved:
         """Return the content of a checkpoint after verifying every byte of it; decodes nothing.

@@ -50,7 +50,7 @@ class Code:
     trainable: bytes
     data: bytes | None
     identity: Json = field(default_factory=dict)  #: name and source digest of the trainable
-    data_identity: Json | None = None  #: digest of the data; also name and source digest if it is a loader
+    data_identity: Json = field(default_factory=dict)  #: name and source digest of the data, if it is a loader
     script: str = ""  #: name of the trainable's module if that was pickled by value
 
 
@@ -98,7 +98,7 @@ def begin(experiment: Experiment, search: Search, code: Code, header: Json, sett
         digest = write_pickle(experiment.trainable, code.trainable)
         data = None
         if code.data is not None:
-            data = {**(code.data_identity or {}), "digest": write_pickle(experiment.data, code.data)}
+            data = {**code.data_identity, "digest": write_pickle(experiment.data, code.data)}
         header = {
             **header,
             "trainable": {**header["trainable"], "digest": digest},
